@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+#
+# xmig: live migration for Xen.  "make help" lists the targets.
+#
+# One set of rules builds plain, sanitised and instrumented trees side by side:
+# B names the tree, SAN the sanitizers ("make B=build/asan SAN=address,undefined").
+
+VERSION := 0.1.0
+SOMAJOR := 1
+B       ?= build
+SAN     ?=
+CC      ?= gcc
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+DESTDIR ?=
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+ifneq ($(WERROR),)
+WARN += -Werror
+endif
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -pthread -fvisibility=default \
+             $(WARN) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) \
+             -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
+Q := $(if $(V),,@)
+
+# ---- libxmig ---------------------------------------------------------------
+LIB_SRC  := $(wildcard src/*/*.c)
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/dummy.o
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
+LIB_CFLAGS := -Iinclude -Isrc/migrate -I$(B)/gen
+LIB_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn \
+            -lxengnttab -lxencall -lxenstore -lxentoollog -luuid -ljson-c -lz
+MECHS    := $(sort $(patsubst src/%/mech.c,%,$(wildcard src/*/mech.c)))
+
+# ---- command line ----------------------------------------------------------
+CLI_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
+
+# ---- emulated host ---------------------------------------------------------
+EMU      := $(B)/emu
+EMU_LIBS := xencall xenforeignmemory xenevtchn xengnttab
+EMU_SO   := $(EMU_LIBS:%=$(EMU)/lib/lib%.so.1)
+EMU_HOST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/emu/host/*.c \
+                  tools/emu/guest/*.c))
+EMU_CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/emu/cmd/*.c))
+# tools/emu/net/NAME.c are programs; tools/emu/net/net_*.c are shared by them.
+EMU_NET_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard tools/emu/net/net_*.c))
+EMU_NET  := $(patsubst tools/emu/net/%.c,$(EMU)/xmig-emu-%,$(filter-out \
+              tools/emu/net/net_%,$(wildcard tools/emu/net/*.c)))
+EMU_PROGS := $(EMU)/xmig-emu-host $(EMU)/xmig-emu $(EMU_NET)
+
+all: lib cli emu
+lib: $(B)/lib/libxmig.so.$(SOMAJOR) $(B)/lib/libxmig.a $(B)/lib/xmig.pc
+cli: $(B)/bin/xmig
+emu: $(EMU_SO) $(EMU_PROGS)
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.PHONY: all lib cli emu
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LIB_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/gen/mechs.inc: $(wildcard src/*/mech.c) Makefile
+	@mkdir -p $(@D)
+	$(Q)printf 'XMIG_MECH(%s)\n' $(MECHS) >$@
+
+$(B)/src/migrate/registry.o: $(B)/gen/mechs.inc
+
+$(B)/lib/libxmig.so.$(SOMAJOR): $(LIB_OBJ) src/migrate/libxmig.map
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libxmig.so.$(SOMAJOR) \
+	    -Wl,--version-script=src/migrate/libxmig.map \
+	    -o $@ $(LIB_OBJ) $(LIB_LIBS)
+	$(Q)ln -sf libxmig.so.$(SOMAJOR) $(@D)/libxmig.so
+
+$(B)/lib/libxmig.a: $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $(LIB_OBJ)
+
+$(B)/lib/xmig.pc: src/migrate/xmig.pc.in Makefile
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' $< >$@
+
+$(B)/bin/xmig: $(CLI_OBJ) $(B)/lib/libxmig.so.$(SOMAJOR)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(CLI_OBJ) -L$(B)/lib -lxmig \
+	    -Wl,-rpath,'$$ORIGIN/../lib' -ljson-c -lxentoollog
+
+# Stock clients load these, so they are always built without sanitizers.
+$(EMU)/lib/lib%.so.1: tools/emu/lib/%.c tools/emu/lib/%.map \
+                      $(wildcard tools/emu/lib/emu_*.[ch] tools/emu/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -fPIC -pthread $(WARN) $(CFLAGS) \
+	    -fvisibility=default -Itools/emu -shared -Wl,-soname,lib$*.so.1 \
+	    -Wl,--version-script=tools/emu/lib/$*.map -o $@ $< \
+	    $(wildcard tools/emu/lib/emu_*.c) -lxentoollog
+
+$(B)/tools/emu/%.o: LIB_CFLAGS := -Itools/emu -Itools/emu/guest
+
+$(EMU)/xmig-emu-host: $(EMU_HOST_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+
+$(EMU)/xmig-emu: $(EMU_CMD_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lxenctrl -lxenstore -lxlutil \
+	    -lxentoollog -luuid
+
+$(EMU)/xmig-emu-%: $(B)/tools/emu/net/%.o $(EMU_NET_COMMON)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lxenstore -lxenevtchn -lxengnttab \
+	    -lxentoollog
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+clean:
+	rm -rf build build-*
+.PHONY: clean
