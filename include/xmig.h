@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * libxmig: live migration for Xen.
+ *
+ * One handle (struct xmig) carries one operation at a time: send a domain to
+ * a peer, receive one, save to or restore from a file, or settle an earlier
+ * migration.  Open a handle per operation; any number may be in use at once,
+ * from any threads.
+ *
+ * Unless a function says otherwise:
+ *   Returns   0, or -errno; xmig_error() has the text, the place of failure
+ *             and where the guest is now.
+ *   Thread    one call at a time per handle.
+ *   Logs      to the logger given to xmig_open(); never prints.
+ *   fork      a child may only xmig_close() the handle.
+ */
+#ifndef XMIG_H
+#define XMIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct xentoollog_logger;
+struct xmig;
+
+/* ---- Where the guest is -------------------------------------------------- */
+
+/*
+ * The one fact above all: who owns the guest.  Part of every error record,
+ * of the journal and of the command line's exit status.
+ */
+enum xmig_guest
+{
+    XMIG_GUEST_NONE,             /* no guest was involved */
+    XMIG_GUEST_AT_SOURCE,        /* runs, or may run, at the source only */
+    XMIG_GUEST_AT_DESTINATION,   /* runs at the destination only */
+    XMIG_GUEST_SPLIT,            /* post-copy: runs at the destination, pages
+                                    still at the source */
+    XMIG_GUEST_IN_DOUBT,         /* runs nowhere until the journals of both
+                                    ends have been compared */
+    XMIG_GUEST_LOST,             /* cannot run any more */
+};
+
+/* "at-source", "in-doubt" ...; never NULL. */
+const char *xmig_guest_name(enum xmig_guest guest);
+
+struct xmig_error
+{
+    int code;                    /* -errno, 0 = no error */
+    enum xmig_guest guest;
+    char text[512];              /* attempted what, on what, what went wrong,
+                                    and what to do; one line */
+};
+
+/*
+ * What the last operation on s ended with: the first error wins.  Valid until
+ * the next operation on s or xmig_close().  Thread: as the operation, or any
+ * after it returned.
+ */
+const struct xmig_error *xmig_error(const struct xmig *s);
+
+/* ---- Handle ------------------------------------------------------------- */
+
+/*
+ * Open the interfaces of the hypervisor and of xenstore.
+ *
+ * logger  borrowed, must outlive the handle; NULL = no log
+ *
+ * Returns
+ *   -ENODEV   there is no Xen here (and no emulated host)
+ *   -EACCES   no permission to use it
+ *   -ENOMEM
+ * On failure *ret_s is untouched.
+ */
+int xmig_open(struct xentoollog_logger *logger, struct xmig **ret_s);
+
+/* Close; s may be NULL. */
+void xmig_close(struct xmig *s);
+
+/*
+ * Directory of the migration journals (default /var/lib/xmig).  It must lie
+ * on storage that survives a crash of the host.  The directory is created
+ * when needed.  dir is copied.
+ */
+int xmig_set_state_dir(struct xmig *s, const char *dir);
+
+/* ---- Options -------------------------------------------------------------- */
+
+struct xmig_option
+{
+    const char *key;             /* "downtime-limit", "precopy.max-iters" */
+    const char *unit;            /* "ms", "MiB/s", "" */
+    const char *value;           /* now in force */
+    const char *min, *max;       /* "" where there is none */
+    const char *help;            /* one line */
+};
+
+/*
+ * Set an option by its key, as `xmig options` lists them.
+ *
+ *   -ENOENT   no such option
+ *   -EINVAL   not a number, a word that is not one of the choices
+ *   -ERANGE   out of range
+ */
+int xmig_option_set(struct xmig *s, const char *key, const char *value);
+
+/* The option in row i (0 ...), -ENOENT behind the last.  Strings live until
+ * the next call on s. */
+int xmig_option_get(struct xmig *s, unsigned int i, struct xmig_option *ret);
+
+/* ---- Progress and figures ------------------------------------------------ */
+
+enum xmig_phase
+{
+    XMIG_PHASE_SETUP,            /* connecting, preparing the destination */
+    XMIG_PHASE_ROUNDS,           /* copying while the guest runs */
+    XMIG_PHASE_SWITCHOVER,       /* the guest runs nowhere */
+    XMIG_PHASE_DRAIN,            /* post-copy */
+    XMIG_PHASE_DONE,
+};
+
+/* Figures of an operation; names follow QEMU's query-migrate. Times are in
+ * microseconds, sizes in bytes unless the name says otherwise. */
+struct xmig_stats
+{
+    enum xmig_phase phase;
+    uint64_t total_time_us;      /* since the operation began */
+    uint64_t setup_time_us;
+    uint64_t downtime_us;        /* 0 until known: suspend request to the
+                                    peer's word that the guest runs */
+    /* its parts, in order */
+    uint64_t suspend_us, last_dirty_us, state_us, commit_us, unpause_us;
+    uint64_t expected_downtime_us;
+    uint64_t transferred_bytes;  /* on the wire, all connections */
+    uint64_t total_bytes;        /* the guest's populated memory */
+    uint64_t remaining_bytes;
+    uint64_t normal_pages;       /* sent whole */
+    uint64_t duplicate_pages;    /* zero pages, sent as a mark */
+    uint64_t skipped_pages;      /* soft pages not sent */
+    uint64_t dirty_pages_rate;   /* pages per second, last round */
+    uint64_t bandwidth_bps;      /* bytes per second, last round */
+    unsigned int rounds;         /* QEMU: dirty-sync-count */
+    unsigned int progress_permille;  /* never runs backwards */
+};
+
+/* Called in the thread of the operation, at most 20 times a second and at
+ * each change of phase or round. It must not call back into s, but for
+ * xmig_cancel(). */
+typedef void xmig_progress_fn(void *data, const struct xmig_stats *stats);
+void xmig_set_progress(struct xmig *s, xmig_progress_fn *fn, void *data);
+
+/* Copy the figures of the operation that runs or ran last. Thread: any. */
+void xmig_get_stats(struct xmig *s, struct xmig_stats *ret_stats);
+
+/*
+ * Ask the running operation to stop. Before the point of no return the guest
+ * stays at (or goes back to) the source; later the request is ignored.
+ * Thread: any, and a signal handler.
+ */
+void xmig_cancel(struct xmig *s);
+
+/* ---- Domains -------------------------------------------------------------- */
+
+struct xmig_domain
+{
+    uint32_t domid;
+    char name[128];
+    uint8_t uuid[16];
+    uint64_t memory_kib;
+    unsigned int vcpus;
+    char state[8];               /* xl's letters: r b p s c d, '-' */
+    double cpu_seconds;
+};
+
+/* All domains, in order of domid. *ret_list is malloc'ed, the caller's. */
+int xmig_domain_list(struct xmig *s, struct xmig_domain **ret_list,
+                     size_t *ret_count);
+
+/*
+ * Find a domain by name or by decimal domid.
+ *   -ENOENT     no such domain
+ *   -ENOTUNIQ   two domains have the name
+ */
+int xmig_domain_find(struct xmig *s, const char *name_or_id,
+                     uint32_t *ret_domid);
+
+/* ---- Migration ------------------------------------------------------------ */
+
+/*
+ * Move a running domain to the host where xmig_serve() listens.
+ *
+ * domid   the domain; it goes on running at the source on any failure before
+ *         the point of no return
+ * host    name or address of the destination; port 0 = XMIG_PORT
+ *
+ * Returns 0 when the guest runs at the destination and the copy here is
+ * destroyed; else
+ *   -EINVAL      the domain is of a kind that is not carried; says which
+ *   -ENOENT      no such domain
+ *   -ECONNREFUSED, -EHOSTUNREACH ...  the destination cannot be reached
+ *   -EPROTONOSUPPORT  no protocol version in common; names both
+ *   -ENOMEM      not enough memory there
+ *   -EPROTO      the peer broke docs/stream.md
+ *   -ECANCELED   xmig_cancel()
+ *   -ENOTRECOVERABLE  the outcome is not known (guest in doubt): see
+ *                xmig_recover()
+ */
+#define XMIG_PORT 8002
+int xmig_send(struct xmig *s, uint32_t domid, const char *host, uint16_t port);
+
+/*
+ * Listen for migrations and for questions about earlier ones, and serve them
+ * until xmig_cancel() or, with once, until one migration has come to an end.
+ *
+ * bind    address to listen on, NULL = all
+ * port    0 = XMIG_PORT
+ * on_end  called (in a thread of its own per migration) after each migration;
+ *         err->code is 0 on success; may be NULL
+ *
+ *   -EADDRINUSE  port in use
+ */
+typedef void xmig_served_fn(void *data, uint32_t domid, const char *name,
+                            const struct xmig_error *err,
+                            const struct xmig_stats *stats);
+int xmig_serve(struct xmig *s, const char *bind, uint16_t port, bool once,
+               xmig_served_fn *on_end, void *data);
+
+/*
+ * Settle the migrations that this host's journal holds as open: ask the
+ * other end, then resume or destroy what is here.
+ *
+ * name_or_id  one domain (name, domid or migration id); NULL = all
+ * fenced      the operator's word that the destination is off and will not
+ *             come back with the guest: resume here without its answer
+ *
+ * Returns 0 when nothing is left in doubt; -ENOTRECOVERABLE when something
+ * is, -ENOENT when name_or_id names nothing that is open.
+ */
+int xmig_recover(struct xmig *s, const char *name_or_id, bool fenced);
+
+/* ---- Files ---------------------------------------------------------------- */
+
+/*
+ * Save a domain to fd as a Xen migration v2 stream (libxc "XENF" version 3)
+ * behind a short header with the domain's configuration; then destroy it, or
+ * with keep_running resume it.
+ *
+ * fd      any writable descriptor; borrowed. A regular file is synced before
+ *         the domain is destroyed.
+ * plain   leave out the header: only the libxc stream
+ *
+ *   -ENOSPC, -EIO ...  the guest runs on here
+ */
+int xmig_save(struct xmig *s, uint32_t domid, int fd, bool plain,
+              bool keep_running);
+
+/*
+ * Build a domain from a stream written by xmig_save(), or by stock tools.
+ * A plain libxc stream needs a configuration: name and so on in xl.cfg
+ * syntax, config = path of the file, else NULL.
+ *
+ * paused  leave it paused
+ *
+ *   -EPROTO   corrupt stream, says at which byte and why
+ *   -EPROTONOSUPPORT  other version or architecture
+ *   -EEXIST   a domain of the name runs already
+ */
+int xmig_restore(struct xmig *s, int fd, const char *config, bool paused,
+                 uint32_t *ret_domid);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
