@@ -27,7 +27,6 @@ Q := $(if $(V),,@)
 
 # ---- libxmig ---------------------------------------------------------------
 LIB_SRC  := $(wildcard src/*/*.c)
-LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/dummy.o
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 LIB_CFLAGS := -Iinclude -Isrc/migrate -I$(B)/gen
 LIB_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn \
@@ -63,7 +62,7 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LIB_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/gen/mechs.inc: $(wildcard src/*/mech.c) Makefile
+$(B)/gen/mechs.inc: $(MECHS:%=src/%/mech.c) Makefile
 	@mkdir -p $(@D)
 	$(Q)printf 'XMIG_MECH(%s)\n' $(MECHS) >$@
 
@@ -116,8 +115,64 @@ $(EMU)/xmig-emu-%: $(B)/tools/emu/net/%.o $(EMU_NET_COMMON)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lxenstore -lxenevtchn -lxengnttab \
 	    -lxentoollog
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+include tests/tests.mk
+
+# ---- install ---------------------------------------------------------------
+BINDIR   ?= $(PREFIX)/bin
+INCDIR   ?= $(PREFIX)/include
+MANDIR   ?= $(PREFIX)/share/man
+COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
+EMUDIR   := $(LIBDIR)/xmig/emu
+MAN      := $(wildcard docs/man/*.[1-8])
+COMP     := $(wildcard tools/*.bash-completion)
+HELPER   := $(wildcard $(B)/bin/xmig-save-helper)
+D        := $(DESTDIR)
+
+install: all
+	install -d $(D)$(BINDIR) $(D)$(INCDIR) $(D)$(LIBDIR)/pkgconfig \
+	    $(D)$(EMUDIR)/lib
+	install -m 755 $(B)/bin/* $(D)$(BINDIR)
+	install -m 644 include/xmig.h $(D)$(INCDIR)
+	install -m 644 $(B)/lib/libxmig.a $(D)$(LIBDIR)
+	install -m 755 $(B)/lib/libxmig.so.$(SOMAJOR) $(D)$(LIBDIR)
+	ln -sf libxmig.so.$(SOMAJOR) $(D)$(LIBDIR)/libxmig.so
+	install -m 644 $(B)/lib/xmig.pc $(D)$(LIBDIR)/pkgconfig
+	install -m 755 $(EMU_PROGS) $(D)$(EMUDIR)
+	install -m 755 $(EMU_SO) $(D)$(EMUDIR)/lib
+	ln -sf $(EMUDIR)/xmig-emu $(D)$(BINDIR)/xmig-emu
+	for f in $(MAN); do \
+	    install -D -m 644 $$f $(D)$(MANDIR)/man$${f##*.}/$${f##*/}; done
+	for f in $(COMP); do n=$${f##*/}; \
+	    install -D -m 644 $$f $(D)$(COMPDIR)/$${n%.bash-completion}; done
+	if [ -z "$(D)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+uninstall:
+	rm -f $(patsubst %,$(D)$(BINDIR)/%,$(notdir $(wildcard $(B)/bin/*)))
+	rm -f $(D)$(BINDIR)/xmig-emu $(D)$(INCDIR)/xmig.h \
+	    $(D)$(LIBDIR)/libxmig.* $(D)$(LIBDIR)/pkgconfig/xmig.pc
+	rm -rf $(D)$(EMUDIR)
+	for f in $(MAN); do \
+	    rm -f $(D)$(MANDIR)/man$${f##*.}/$${f##*/}; done
+	for f in $(COMP); do n=$${f##*/}; \
+	    rm -f $(D)$(COMPDIR)/$${n%.bash-completion}; done
+
+dist:
+	@mkdir -p build
+	git archive --format=tar.gz --prefix=xmig-$(VERSION)/ \
+	    -o build/xmig-$(VERSION).tar.gz HEAD
 
 clean:
 	rm -rf build build-*
-.PHONY: clean
+
+help:
+	@sed -n 's/^#: //p' Makefile tests/tests.mk
+
+.PHONY: install uninstall dist clean help
+
+#: make all            libxmig, xmig and the emulated host, under build/
+#: make install        to PREFIX (/usr/local), below DESTDIR
+#: make uninstall
+#: make dist           build/xmig-VERSION.tar.gz of HEAD
+#: make clean
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

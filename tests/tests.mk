@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+#
+# Tests, demo and benchmarks; included by the Makefile.
+#
+#: make demo           two emulated hosts, and a guest moved between them
+#: make check          everything below, as CI runs it
+#: make lint           the rules of docs/hacking.md
+#: make check-unit     tests/unit; T=test_wire runs one
+#: make check-live     tests/live, on emulated hosts; T=move runs one
+#: make check-fault    tests/fault: fail the Nth call, for every N
+#: make check-asan     units and live tests under ASan and UBSan
+#: make check-tsan     units and a live migration under TSan
+#: make fuzz           each fuzzer for FUZZ_SECONDS (20)
+#: make cover          line coverage of units and live tests
+#: make bench          against stock libxenguest and raw TCP; RUNS=5
+#: make format         clang-format the files that differ from HEAD; F=FILES
+
+T            ?= *
+RUN_FLAGS    ?=
+FUZZ_SECONDS ?= 20
+RUNS         ?= 5
+SUITE        ?=
+TALLY        ?=
+RUN = tests/run.sh -b $(B) $(RUN_FLAGS) $(if $(TALLY),-o $(TALLY)) -k '$(T)'
+quiet_sub = $(MAKE) --no-print-directory
+
+# ---- units -----------------------------------------------------------------
+# tests/unit/test_X.c is linked with libxmig.a, unless a line "LINK: a.c b.c"
+# in its first comment names the sources it takes instead (globs allowed; "/*"
+# would open a comment, so write "/?*.c").
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
+LINKS_IN  = $(wildcard $(shell sed -n \
+              '1,30s/^[ */]*LINK: *\(.*[^ */]\)[ */]*$$/\1/p' $(1)))
+
+define unit_rule
+$(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o \
+    $(if $(2),$(2:%.c=$(B)/%.o),$(B)/lib/libxmig.a)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIB_LIBS) -lcmocka -lm
+$(B)/tests/unit/$(1).o: LIB_CFLAGS := $(if $(2),$$(EMU_INC),$$(LIB_INC))
+endef
+LIB_INC := -Iinclude -Isrc/migrate -Isrc -I$(B)/gen -Itools -I.
+EMU_INC := -Itools/emu -Itools/emu/guest -Itools/emu/host -Itools/emu/net \
+           -Itools/emu/cmd -Iinclude -I.
+$(foreach t,$(UNIT_SRC:tests/unit/%.c=%),$(eval \
+  $(call unit_rule,$(t),$(call LINKS_IN,tests/unit/$(t).c))))
+
+check-unit: $(filter $(patsubst %,$(B)/tests/unit/%,$(subst *,%,$(T))) \
+              ,$(UNIT_BIN))
+	$(Q)$(RUN) -s 'unit$(SUITE)' $^
+
+# ---- live ------------------------------------------------------------------
+# tests/live/*.t are tests, tests/live/*.c programs they use.  A program is
+# linked with libxmig.a when it includes a header of ours.
+LIVE_SRC := $(wildcard tests/live/*.c tests/fault/*.c tests/bench/*.c)
+LIVE_BIN := $(LIVE_SRC:%.c=$(B)/%)
+LIVE_T   := $(sort $(wildcard tests/live/*.t))
+FAULT_T  := $(sort $(wildcard tests/fault/*.t))
+
+define live_rule
+$(B)/$(1): $(B)/$(1).o $(if $(shell grep -l '^#include "' $(1).c), \
+    $(B)/lib/libxmig.a)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIB_LIBS) -lm
+$(B)/$(1).o: LIB_CFLAGS := $(LIB_INC) -Itools/emu
+endef
+$(foreach t,$(LIVE_SRC:%.c=%),$(eval $(call live_rule,$(t))))
+
+check-live: all $(LIVE_BIN)
+	$(Q)$(RUN) -s 'live$(SUITE)' $(LIVE_T)
+
+check-fault: all $(LIVE_BIN)
+	$(Q)$(RUN) -s 'fault$(SUITE)' -t 600 $(FAULT_T)
+
+# ---- sanitizers ------------------------------------------------------------
+# What stock programs load (tools/emu/lib) stays plain in every tree.
+check-asan:
+	+$(Q)$(quiet_sub) -k B=build/asan SAN=address,undefined \
+	    SUITE=' (ASan, UBSan)' check-unit check-live
+
+# TSan's shadow needs less address randomisation than some kernels use.
+TSAN_LIVE ?= migrate
+check-tsan:
+	+$(Q)if setarch -R true 2>/dev/null; then tsan='setarch -R'; fi; \
+	sub="$$tsan $(quiet_sub) B=build/tsan SAN=thread"; rc=0; \
+	$$sub SUITE=' (TSan)' check-unit || rc=1; \
+	$$sub SUITE=' (TSan)' T='$(TSAN_LIVE)' check-live || rc=1; exit $$rc
+
+# ---- fuzzers ---------------------------------------------------------------
+# tests/fuzz/fuzz_X.c, with its seeds in tests/fuzz/corpus/X.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+
+$(FUZZ_BIN): $(B)/%: $(B)/%.o $(B)/lib/libxmig.a
+	$(Q)$(CC) $(LDFLAGS) -pthread -fsanitize=fuzzer,address,undefined \
+	    -o $@ $^ $(LIB_LIBS) -lm
+$(FUZZ_BIN:=.o): LIB_CFLAGS := $(LIB_INC)
+
+fuzz-run: $(FUZZ_BIN)
+	$(Q)$(RUN) -s fuzz -t $$(($(FUZZ_SECONDS) + 60)) \
+	    $(patsubst tests/fuzz/fuzz_%.c,$(B)/fuzz/%.t,$(FUZZ_SRC))
+$(B)/fuzz/%.t: tests/fuzz/run-one.sh
+	@mkdir -p $(@D)
+	$(Q)printf '#!/bin/sh\nexec $(CURDIR)/$< $* $(FUZZ_SECONDS)\n' >$@
+	$(Q)chmod +x $@
+
+fuzz:
+	+$(Q)$(quiet_sub) B=build/fuzz CC=clang \
+	    SAN=fuzzer-no-link,address,undefined fuzz-run
+
+# ---- all of it -------------------------------------------------------------
+deps:
+	$(Q)tests/deps.sh
+deps-demo:
+	$(Q)tests/deps.sh demo
+
+lint:
+	$(Q)tests/run.sh -b $(B) $(if $(TALLY),-o $(TALLY)) -s lint tests/lint.sh
+
+CHECKS ?= lint check-unit check-live check-fault check-asan check-tsan fuzz
+
+# Every part runs whatever became of the others; a part that does not even
+# build counts as one failure.
+check: deps
+	+$(Q)mkdir -p build && rm -f build/tally
+	$(Q)for part in $(CHECKS); do \
+	    touch build/tally; before=$$(wc -l <build/tally); \
+	    $(quiet_sub) WERROR=1 TALLY=$(CURDIR)/build/tally $$part || \
+	    [ $$(wc -l <build/tally) -gt $$before ] || \
+	    echo "0 1 0 $$part (not built)" >>build/tally; \
+	done; echo "== total"; tests/run.sh --sum build/tally
+
+cover:
+	+$(Q)$(quiet_sub) B=build/cover CFLAGS='-O0 -g --coverage' \
+	    LDFLAGS=--coverage check-unit check-live
+	$(Q)tests/cover.sh build/cover
+
+FORMAT_FILES = $(or $(F),$(shell git diff --name-only HEAD -- '*.c' '*.h'))
+format:
+	$(Q)if [ -n "$(FORMAT_FILES)" ]; then \
+	    clang-format -i $(FORMAT_FILES); fi
+
+demo: deps-demo
+	+$(Q)$(quiet_sub) all
+	$(Q)B=$(B) tools/emu/demo/run.sh
+
+bench: deps-demo
+	+$(Q)$(quiet_sub) all $(LIVE_BIN)
+	$(Q)tests/bench/run.sh -b $(B) -n $(RUNS)
+
+.PHONY: check check-unit check-live check-fault check-asan check-tsan fuzz \
+        fuzz-run lint cover format demo bench deps deps-demo
