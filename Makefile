@@ -39,7 +39,7 @@ CLI_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
 # ---- emulated host ---------------------------------------------------------
 EMU      := $(B)/emu
 EMU_LIBS := xencall xenforeignmemory xenevtchn xengnttab
-EMU_SO   := $(EMU_LIBS:%=$(EMU)/lib/lib%.so.1)
+EMU_SO   := $(EMU_LIBS:%=$(EMU)/lib/lib%.so.1) $(EMU)/lib/procxen.so
 EMU_HOST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/emu/host/*.c \
                   tools/emu/guest/*.c))
 EMU_CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/emu/cmd/*.c))
@@ -107,8 +107,15 @@ $(EMU)/xmig-emu-host: $(EMU_HOST_OBJ)
 
 $(EMU)/xmig-emu: $(EMU_CMD_OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lxenctrl -lxenstore -lxlutil \
-	    -lxentoollog -luuid
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lxenctrl -lxenforeignmemory \
+	    -lxenstore -lxlutil -lxentoollog -luuid -Wl,--disable-new-dtags \
+	    -Wl,-rpath,'$$ORIGIN/lib:$$ORIGIN/../lib/xmig/emu/lib'
+
+# For the real xenstored; see the file.
+$(EMU)/lib/procxen.so: tools/emu/preload/procxen.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -fPIC $(WARN) $(CFLAGS) -shared \
+	    -o $@ $<
 
 $(EMU)/xmig-emu-%: $(B)/tools/emu/net/%.o $(EMU_NET_COMMON)
 	@mkdir -p $(@D)
