@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The backend's side of one interface.
+ *
+ * Handshake: we offer (InitWait), the frontend grants its rings and says
+ * Initialised or Connected, we map them and say Connected.  Either side may
+ * go back to Closed, and a frontend that came anew to Initialising, as after
+ * a resume, gets a fresh offer.  Every decision is made from what xenstore
+ * says now, never from which watch fired.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "net_port.h"
+#include "net_vif.h"
+
+#define PATH_BYTES    256
+#define RECONNECT_US  100000u
+
+static void say(const struct net_vif *v, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say(const struct net_vif *v, const char *fmt, ...)
+{
+    va_list ap;
+
+    fprintf(stderr, "vif %u.%u: ", v->domid, v->handle);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+/* ---- xenstore ----------------------------------------------------------- */
+
+/* The node's text (to be freed), or NULL. */
+static char *node_read(const struct net_vif *v, const char *dir,
+                       const char *name)
+{
+    char path[PATH_BYTES];
+    unsigned int len;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return xs_read(v->nb->xs, XBT_NULL, path, &len);
+}
+
+static int node_number(const struct net_vif *v, const char *dir,
+                       const char *name, uint64_t max, uint64_t *ret_value)
+{
+    char *text = node_read(v, dir, name);
+    int rc = text ? net_number_parse(text, 0, max, ret_value) : -ENOENT;
+
+    free(text);
+    return rc;
+}
+
+static enum xenbus_state node_state(const struct net_vif *v, const char *dir)
+{
+    uint64_t value;
+
+    if ( node_number(v, dir, "state", XenbusStateReconfigured, &value) )
+        return XenbusStateUnknown;
+    return value;
+}
+
+/*
+ * Write under the backend directory, unless the toolstack has removed it: a
+ * plain write would bring it back.  0, -ENOENT or -errno.
+ */
+static int backend_write(struct net_vif *v, const char *const (*nodes)[2],
+                         unsigned int n)
+{
+    struct xs_handle *xs = v->nb->xs;
+
+    for ( ;; )
+    {
+        char path[PATH_BYTES];
+        xs_transaction_t t = xs_transaction_start(xs);
+        unsigned int len;
+        bool ok = true;
+        char *state;
+
+        if ( t == XBT_NULL )
+            return -errno;
+        snprintf(path, sizeof(path), "%s/state", v->backend);
+        state = xs_read(xs, t, path, &len);
+        free(state);
+        if ( !state )
+        {
+            xs_transaction_end(xs, t, true);
+            return -ENOENT;
+        }
+        for ( unsigned int i = 0; i < n && ok; i++ )
+        {
+            snprintf(path, sizeof(path), "%s/%s", v->backend, nodes[i][0]);
+            ok = xs_write(xs, t, path, nodes[i][1], strlen(nodes[i][1]));
+        }
+        if ( !ok )
+        {
+            int rc = -errno;
+
+            xs_transaction_end(xs, t, true);
+            return rc;
+        }
+        if ( xs_transaction_end(xs, t, false) )
+            return 0;
+        if ( errno != EAGAIN )
+            return -errno;
+    }
+}
+
+static void set_state(struct net_vif *v, enum xenbus_state state)
+{
+    char text[4];
+    const char *const node[][2] = { { "state", text } };
+    int rc;
+
+    snprintf(text, sizeof(text), "%d", state);
+    rc = backend_write(v, node, 1);
+    if ( rc == -ENOENT )
+        v->forgotten = true;
+    else if ( rc )
+        say(v, "cannot write state %d: %s", state, strerror(-rc));
+    v->state = state;
+    if ( v->nb->verbose )
+        say(v, "state %d", state);
+}
+
+/* ---- packets ------------------------------------------------------------ */
+
+static int copy_grants(void *ctx, uint32_t count,
+                       xengnttab_grant_copy_segment_t *segs)
+{
+    struct net_vif *v = ctx;
+
+    return xengnttab_grant_copy(v->nb->xgt, count, segs);
+}
+
+static void switch_lost(struct net_vif *v, int rc)
+{
+    say(v, "the switch is gone: %s", strerror(-rc));
+    close(v->fd);
+    v->fd = -1;
+    v->tx_blocked = false;
+    v->reconnect_us = net_now_us() + RECONNECT_US;
+}
+
+static int emit_frame(void *ctx, const uint8_t *frame, size_t len)
+{
+    struct net_vif *v = ctx;
+    int rc = -ENOTCONN;
+
+    if ( v->fd >= 0 )
+    {
+        rc = net_port_send(v->fd, frame, len);
+        if ( rc == -EAGAIN )
+        {
+            v->tx_blocked = true;
+            return rc;
+        }
+        if ( rc )
+            switch_lost(v, rc);
+    }
+    /* No carrier: the packet is lost, not the ring. */
+    if ( rc )
+        v->dropped++;
+    return 0;
+}
+
+static const struct net_ring_ops ring_ops = {
+    .copy = copy_grants,
+    .emit = emit_frame,
+};
+
+/*
+ * Tell the switch where the guest is now, on its behalf.  The frontend has
+ * just connected, so it runs here and nowhere else.
+ */
+static void announce(struct net_vif *v)
+{
+    struct net_rarp f = {
+        .eth.dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+        .eth.type = { NET_TYPE_RARP >> 8, NET_TYPE_RARP & 0xff },
+        .hw_type = { 0, 1 },
+        .proto_type = { 8, 0 },
+        .hw_len = NET_MAC_LEN,
+        .proto_len = 4,
+        .op = { 0, NET_RARP_REQUEST },
+    };
+
+    memcpy(f.eth.src, v->mac, NET_MAC_LEN);
+    memcpy(f.sender_mac, v->mac, NET_MAC_LEN);
+    memcpy(f.target_mac, v->mac, NET_MAC_LEN);
+    if ( v->fd >= 0 )
+        net_port_send(v->fd, &f, sizeof(f));
+}
+
+uint64_t net_vif_reconnect(struct net_vif *v, uint64_t now_us)
+{
+    if ( v->state != XenbusStateConnected || v->fd >= 0 )
+        return UINT64_MAX;
+    if ( now_us < v->reconnect_us )
+        return v->reconnect_us;
+    if ( net_port_connect(v->nb->switch_path, &v->fd) )
+    {
+        v->reconnect_us = now_us + RECONNECT_US;
+        return v->reconnect_us;
+    }
+    announce(v);
+    return UINT64_MAX;
+}
+
+/* ---- connecting --------------------------------------------------------- */
+
+static void disconnect(struct net_vif *v)
+{
+    if ( v->port >= 0 )
+        xenevtchn_unbind(v->nb->xce, v->port);
+    if ( v->tx_page )
+        xengnttab_unmap(v->nb->xgt, v->tx_page, 1);
+    if ( v->rx_page )
+        xengnttab_unmap(v->nb->xgt, v->rx_page, 1);
+    if ( v->fd >= 0 )
+        close(v->fd);
+    if ( v->state == XenbusStateConnected && v->nb->verbose )
+        say(v, "tx %lu packets %lu errors, rx %lu packets %lu errors,"
+            " %lu without a switch", v->rings.n.tx_packets,
+            v->rings.n.tx_errors, v->rings.n.rx_packets,
+            v->rings.n.rx_errors, v->dropped);
+    v->port = -1;
+    v->tx_page = v->rx_page = NULL;
+    v->fd = -1;
+    v->tx_blocked = v->rx_starved = v->more = false;
+}
+
+static int map_rings(struct net_vif *v)
+{
+    uint64_t tx_ref, rx_ref, port, copy;
+    int r;
+
+    if ( node_number(v, v->frontend, "tx-ring-ref", UINT32_MAX, &tx_ref) ||
+         node_number(v, v->frontend, "rx-ring-ref", UINT32_MAX, &rx_ref) ||
+         node_number(v, v->frontend, "event-channel", UINT32_MAX, &port) )
+    {
+        say(v, "the frontend named no rings or no event channel");
+        return -EPROTO;
+    }
+    if ( node_number(v, v->frontend, "request-rx-copy", 1, &copy) || !copy )
+    {
+        say(v, "the frontend wants page flipping, which nobody has");
+        return -EOPNOTSUPP;
+    }
+    v->tx_page = xengnttab_map_grant_ref(v->nb->xgt, v->domid, tx_ref,
+                                         PROT_READ | PROT_WRITE);
+    if ( v->tx_page )
+        v->rx_page = xengnttab_map_grant_ref(v->nb->xgt, v->domid, rx_ref,
+                                             PROT_READ | PROT_WRITE);
+    if ( !v->rx_page )
+    {
+        int rc = -errno;
+
+        say(v, "cannot map rings %lu and %lu: %s", tx_ref, rx_ref,
+            strerror(-rc));
+        return rc;
+    }
+    r = xenevtchn_bind_interdomain(v->nb->xce, v->domid, port);
+    if ( r < 0 )
+    {
+        int rc = -errno;
+
+        say(v, "cannot bind event channel %lu: %s", port, strerror(-rc));
+        return rc;
+    }
+    v->port = r;
+    return 0;
+}
+
+static void broken(struct net_vif *v, const char *why)
+{
+    say(v, "%s; closing it", why);
+    disconnect(v);
+    set_state(v, XenbusStateClosed);
+}
+
+static void connect_rings(struct net_vif *v)
+{
+    int rc = map_rings(v);
+
+    if ( rc )
+    {
+        broken(v, "cannot connect");
+        return;
+    }
+    rc = net_rings_attach(&v->rings, v->domid, v->tx_page, v->rx_page,
+                          &ring_ops, v);
+    if ( rc )
+    {
+        broken(v, "the rings' indices make no sense");
+        return;
+    }
+    v->dropped = 0;
+    v->reconnect_us = 0;
+    rc = net_port_connect(v->nb->switch_path, &v->fd);
+    if ( rc )
+        say(v, "no switch at %s: %s; will try again", v->nb->switch_path,
+            strerror(-rc));
+    set_state(v, XenbusStateConnected);
+    announce(v);
+    /* Requests may have been waiting for us. */
+    v->more = true;
+}
+
+/* The toolstack made this interface, or we found it at our start. */
+static void probe(struct net_vif *v)
+{
+    static const char *const offer[][2] = {
+        { "feature-rx-copy", "1" },
+        { "feature-rx-notify", "1" },
+        { "hotplug-status", "connected" },
+        { "state", "2" },
+    };
+    char path[PATH_BYTES];
+    char *mac = node_read(v, v->backend, "mac");
+    int rc;
+
+    disconnect(v);
+    if ( v->frontend )
+    {
+        snprintf(path, sizeof(path), "%s/state", v->frontend);
+        xs_unwatch(v->nb->xs, path, v->token);
+        free(v->frontend);
+    }
+    v->frontend = node_read(v, v->backend, "frontend");
+    v->state = XenbusStateInitialising;
+    if ( !v->frontend || !mac || net_mac_parse(mac, v->mac) )
+    {
+        say(v, "its backend directory is not complete");
+        free(mac);
+        return;
+    }
+    free(mac);
+
+    rc = backend_write(v, offer, sizeof(offer) / sizeof(offer[0]));
+    if ( rc )
+    {
+        if ( rc == -ENOENT )
+            v->forgotten = true;
+        else
+            say(v, "cannot write its backend directory: %s", strerror(-rc));
+        return;
+    }
+    v->state = XenbusStateInitWait;
+    snprintf(path, sizeof(path), "%s/state", v->frontend);
+    if ( !xs_watch(v->nb->xs, path, v->token) )
+        say(v, "cannot watch %s: %s", path, strerror(errno));
+    if ( v->nb->verbose )
+        say(v, "offered");
+}
+
+/* Make an offer again; what an earlier connection left is gone by now. */
+static void offer_again(struct net_vif *v)
+{
+    disconnect(v);
+    set_state(v, XenbusStateInitWait);
+}
+
+static void frontend_says(struct net_vif *v, enum xenbus_state fe)
+{
+    switch ( fe )
+    {
+    case XenbusStateInitialising:
+        if ( v->state == XenbusStateClosed ||
+             v->state == XenbusStateConnected )
+            offer_again(v);
+        break;
+
+    case XenbusStateInitialised:
+    case XenbusStateConnected:
+        if ( v->state == XenbusStateInitWait )
+            connect_rings(v);
+        break;
+
+    case XenbusStateClosing:
+        if ( v->state == XenbusStateConnected ||
+             v->state == XenbusStateInitWait )
+        {
+            disconnect(v);
+            set_state(v, XenbusStateClosing);
+        }
+        break;
+
+    case XenbusStateClosed:
+    case XenbusStateUnknown:     /* the frontend directory is gone */
+        if ( v->state != XenbusStateClosed )
+        {
+            disconnect(v);
+            set_state(v, XenbusStateClosed);
+        }
+        break;
+
+    default:
+        break;
+    }
+}
+
+void net_vif_check(struct net_vif *v)
+{
+    enum xenbus_state be = node_state(v, v->backend);
+
+    if ( be == XenbusStateUnknown )
+    {
+        disconnect(v);
+        v->forgotten = true;
+        return;
+    }
+    if ( !xs_is_domain_introduced(v->nb->xs, v->domid) )
+    {
+        disconnect(v);
+        if ( be != XenbusStateClosed && v->state != XenbusStateUnknown )
+            set_state(v, XenbusStateClosed);
+        v->state = XenbusStateClosed;
+        return;
+    }
+    /* New, or served by a backend that died. */
+    if ( be == XenbusStateInitialising ||
+         (v->state == XenbusStateUnknown && be != XenbusStateClosed &&
+          be != XenbusStateClosing) )
+        probe(v);
+    if ( v->forgotten || v->state <= XenbusStateInitialising )
+        return;
+    /* The toolstack asks for the end. */
+    if ( be == XenbusStateClosing && v->state != XenbusStateClosing &&
+         v->state != XenbusStateClosed )
+    {
+        disconnect(v);
+        set_state(v, XenbusStateClosed);
+        return;
+    }
+    frontend_says(v, node_state(v, v->frontend));
+}
+
+/* ---- work --------------------------------------------------------------- */
+
+/* From the switch into the guest.  0 or -EPROTO. */
+static int receive(struct net_vif *v, bool *ret_notify)
+{
+    size_t len[NET_RING_BATCH];
+    unsigned int n = 0;
+    int room = net_rings_rx_room(&v->rings);
+
+    if ( room < 0 )
+        return room;
+    v->rx_starved = !room;
+    while ( v->fd >= 0 && n < NET_RING_BATCH && (int)n < room )
+    {
+        int r = net_port_recv(v->fd, v->rings.buf[n], NET_FRAME_MAX);
+
+        if ( r == -EAGAIN )
+            break;
+        if ( r == -EMSGSIZE )
+            continue;
+        if ( r < 0 )
+        {
+            switch_lost(v, r);
+            break;
+        }
+        /* The switch floods what it has not learnt. */
+        if ( r < NET_FRAME_MIN ||
+             (!(v->rings.buf[n][0] & 1) &&
+              memcmp(v->rings.buf[n], v->mac, NET_MAC_LEN)) )
+            continue;
+        len[n++] = r;
+    }
+    net_rings_rx(&v->rings, n, len, ret_notify);
+    return 0;
+}
+
+void net_vif_work(struct net_vif *v)
+{
+    bool notify = false;
+    int tx = 0, rx;
+
+    if ( v->state != XenbusStateConnected )
+        return;
+    rx = receive(v, &notify);
+    v->tx_blocked = false;
+    if ( !rx )
+        tx = net_rings_tx(&v->rings, &notify);
+    v->more = tx == 1;
+    if ( notify )
+        xenevtchn_notify(v->nb->xce, v->port);
+    if ( rx || tx == -EPROTO )
+        broken(v, "the frontend broke the ring protocol");
+}
+
+short net_vif_events(const struct net_vif *v)
+{
+    if ( v->state != XenbusStateConnected || v->fd < 0 )
+        return 0;
+    return (v->rx_starved ? 0 : POLLIN) | (v->tx_blocked ? POLLOUT : 0);
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+struct net_vif *net_vif_new(struct netback *nb, uint32_t domid,
+                            uint32_t handle)
+{
+    struct net_vif *v = calloc(1, sizeof(*v));
+
+    if ( !v )
+        return NULL;
+    v->nb = nb;
+    v->domid = domid;
+    v->handle = handle;
+    v->port = v->fd = -1;
+    snprintf(v->backend, sizeof(v->backend), "backend/vif/%u/%u", domid,
+             handle);
+    snprintf(v->token, sizeof(v->token), "front %u %u", domid, handle);
+    return v;
+}
+
+void net_vif_close(struct net_vif *v)
+{
+    if ( v->state == XenbusStateConnected || v->state == XenbusStateInitWait )
+    {
+        disconnect(v);
+        set_state(v, XenbusStateClosed);
+    }
+}
+
+void net_vif_free(struct net_vif *v)
+{
+    char path[PATH_BYTES];
+
+    disconnect(v);
+    if ( v->frontend )
+    {
+        snprintf(path, sizeof(path), "%s/state", v->frontend);
+        xs_unwatch(v->nb->xs, path, v->token);
+    }
+    free(v->frontend);
+    free(v);
+}
