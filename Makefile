@@ -64,7 +64,7 @@ $(B)/%.o: %.c
 
 $(B)/gen/mechs.inc: $(MECHS:%=src/%/mech.c) Makefile
 	@mkdir -p $(@D)
-	$(Q)printf 'XMIG_MECH(%s)\n' $(MECHS) >$@
+	$(Q)printf '%s\n' $(MECHS:%='XMIG_MECH(%)') >$@
 
 $(B)/src/migrate/registry.o: $(B)/gen/mechs.inc
 

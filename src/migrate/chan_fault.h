@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Fault plan of the channels, for tests that link the static library: the
+ * Nth read or write (of all channels of the process, counted from 1) fails.
+ * Compiled in always, inert unless a plan is set.  Not exported.
+ */
+#ifndef XMIG_CHAN_FAULT_H
+#define XMIG_CHAN_FAULT_H
+
+#include <stdint.h>
+
+/*
+ * 0 = none.  A read that is hit finds the connection reset, a write too;
+ * the connection is broken for good, as a real one would be.
+ */
+void chan_fault_plan(uint64_t nth_read, uint64_t nth_write);
+/* Calls since the plan was set. */
+uint64_t chan_fault_reads(void);
+uint64_t chan_fault_writes(void);
+
+/* For chan.c: 0, or -ECONNRESET when this call is the one. */
+int chan_fault_read(void);
+int chan_fault_write(void);
+
+#endif

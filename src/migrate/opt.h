@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Options: rows that say key, unit, range, default and help; parsing, range
+ * checks and printing are here, once.
+ *
+ * The engine's rows are opt_engine_rows; a mechanism brings its own
+ * (struct mech .opts).  A mechanism's row is named "<mech>.<key>", and plain
+ * "<key>" too as long as no other table has that key.  Underscores in a key
+ * given by the user count as dashes.
+ *
+ * A number is written in the row's unit; a user may give a unit of the same
+ * kind instead ("2s", "1.5GiB", "100MiB/s").  Values are handed out in
+ * base units: bytes, bytes per second, microseconds, plain counts.
+ *
+ * Thread: set while no operation runs; reading from any thread.
+ */
+#ifndef XMIG_OPT_H
+#define XMIG_OPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+enum opt_type
+{
+    OPT_UINT,                    /* unit: "", "pages", "rounds" ...: a noun */
+    OPT_BOOL,                    /* 0 1, on off, yes no, true false */
+    OPT_SIZE,                    /* unit "B", "KiB", "MiB" or "GiB" */
+    OPT_BANDWIDTH,               /* unit "B/s", "KiB/s", "MiB/s", "GiB/s" */
+    OPT_DURATION,                /* unit "us", "ms", "s" or "min" */
+    OPT_CHOICE,                  /* value is the index into choices */
+    OPT_STRING,
+};
+
+struct opt_row
+{
+    const char *key;             /* lower case, dashes; NULL ends a table */
+    const char *unit;            /* "" = none */
+    enum opt_type type;
+    uint64_t min, max;           /* in unit; OPT_STRING: of the length */
+    uint64_t def;                /* in unit; OPT_STRING's default is "" */
+    const char *help;            /* one line */
+    const char *const *choices;  /* OPT_CHOICE: NULL-terminated */
+    const char *alias;           /* another spelling, or NULL */
+};
+
+struct optset;
+
+/*
+ * The engine's options:
+ *   bandwidth         MiB/s  cap of all connections together, 0 = none
+ *   downtime-limit    ms     pause of the guest to aim at
+ *   lanes (parallel)         bulk connections
+ *   suspend-timeout   ms     for the guest to suspend
+ *   connect-timeout   ms     to reach the destination
+ *   io-timeout        ms     a peer that moves no byte for so long is gone
+ *   recover-timeout   ms     patience in asking for the outcome
+ *   timeout           s      whole live phase, 0 = none: then give up
+ *   name                     name of the domain at the destination
+ *   zero-pages        bool   look for pages of zeros and send marks
+ */
+extern const struct opt_row opt_engine_rows[];
+
+/* A set with the engine's rows and all defaults. */
+int optset_new(struct optset **ret_set);
+void optset_free(struct optset *set);
+/*
+ * Add a table; prefix is the mechanism's name (borrowed, as rows).
+ *   -EINVAL  a row is malformed, or its key is there twice
+ */
+int optset_add(struct optset *set, struct err *e, const char *prefix,
+               const struct opt_row *rows);
+/* All values back to their defaults. */
+void optset_reset(struct optset *set);
+
+/*
+ * Set by the user's key and text.
+ *   -ENOENT  no such option (or the short key fits two of them)
+ *   -EINVAL  no number, unknown unit, no such choice
+ *   -ERANGE  out of range
+ */
+int opt_set(struct optset *set, struct err *e, const char *key,
+            const char *value);
+
+/* Row i, 0 ... in order of the tables; -ENOENT behind the last.  The strings
+ * live until the next opt_describe() or opt_set(). */
+int opt_describe(struct optset *set, unsigned int i, struct xmig_option *ret);
+
+/*
+ * Values in base units; prefix NULL = the engine.  It is a bug to ask for a
+ * row that is not there, or for another type (assert).
+ */
+uint64_t opt_u64(const struct optset *set, const char *prefix,
+                 const char *key);
+bool opt_bool(const struct optset *set, const char *prefix, const char *key);
+/* Lives until the option is set again. */
+const char *opt_str(const struct optset *set, const char *prefix,
+                    const char *key);
+/* Has the user set it? */
+bool opt_is_set(const struct optset *set, const char *prefix,
+                const char *key);
+
+#endif
