@@ -2,7 +2,7 @@
 /*
  * Event channels of the emulated host.
  *
- * LINK: tools/emu/host/evtchn.c tools/emu/host/evtchn_op.c
+ * LINK: tools/emu/host/evtchn_ports.c tools/emu/host/evtchn_op.c
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,7 +15,7 @@
 #include <xenctrl.h>
 #include <xen/event_channel.h>
 
-#include "evtchn.h"
+#include "evtchn_ports.h"
 
 #define GUEST 7u
 #define OTHER 8u

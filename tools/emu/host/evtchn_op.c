@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The event_channel_op hypercall: Xen's argument structures on one side,
- * evtchn.h on the other.
+ * evtchn_ports.h on the other.
  */
 #include <errno.h>
 #include <string.h>
 #include <xenctrl.h>
 #include <xen/event_channel.h>
 
-#include "evtchn.h"
+#include "evtchn_ports.h"
 
 static const uint8_t op_sizes[] = {
     [EVTCHNOP_bind_interdomain] = sizeof(struct evtchn_bind_interdomain),
