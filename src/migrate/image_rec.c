@@ -210,6 +210,9 @@ static int check_order(const struct image_state *st,
     if ( rec->type == IMAGE_END && !(st->seen & SEEN(IMAGE_HVM_CONTEXT)) )
         return refuse(why, -EPROTO, "END without an HVM_CONTEXT record: the"
                       " state of the processors is missing");
+    if ( rec->type == IMAGE_END && !(st->seen & SEEN(IMAGE_HVM_PARAMS)) )
+        return refuse(why, -EPROTO, "END without an HVM_PARAMS record: the"
+                      " places of the special pages are missing");
     return 0;
 }
 
