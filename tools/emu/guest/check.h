@@ -76,7 +76,7 @@ struct check_result
     uint32_t first_bad;          /* first differing byte */
 };
 
-/* ---- page content; pure functions (content.c) --------------------------- */
+/* ---- page content; pure functions (content.c) -------------------------- */
 
 /* Write the 4 KiB that (gfn, version) stand for. */
 void content_fill(void *page, uint64_t gfn, uint32_t version,
@@ -90,10 +90,12 @@ void content_explain(const void *page, uint64_t gfn, uint32_t version,
                      struct check_result *ret_result);
 const char *check_found_name(enum check_found found);
 
-/* ---- for programs, on their own vCPU ------------------------------------ */
+/* ---- for programs, on their own vCPU ----------------------------------- */
 
 /* Work pages of this vCPU: indices 0 ... n-1 below. */
 uint64_t check_nr_work(const struct guest_env *env);
+/* Of any vCPU. */
+uint64_t check_nr_work_on(const struct guest_env *env, unsigned int vcpu);
 /* Write the next version of work page i.  False: the page was found damaged,
  * the guest is crashing; return from the step. */
 bool check_write(struct guest_env *env, uint64_t i);
@@ -102,22 +104,24 @@ bool check_read(struct guest_env *env, uint64_t i);
 /* The gfn of work page i. */
 uint64_t check_gfn(const struct guest_env *env, uint64_t i);
 
-/* ---- for the balloon, vCPU 0 -------------------------------------------- */
+/* ---- for the balloon, vCPU 0 ------------------------------------------- */
 
 uint64_t check_nr_balloon(const struct guest_env *env);
 uint64_t check_balloon_gfn(const struct guest_env *env, uint64_t i);
-/* Mark page i given up; or write its next version after it came back. */
-void check_balloon_out(struct guest_env *env, uint64_t i);
-void check_balloon_in(struct guest_env *env, uint64_t i);
+/* Mark page i given up; or write its next version after it came back.  False
+ * as check_write(). */
+bool check_balloon_out(struct guest_env *env, uint64_t i);
+bool check_balloon_in(struct guest_env *env, uint64_t i);
 
-/* ---- for the kernel ------------------------------------------------------ */
+/* ---- for the kernel ---------------------------------------------------- */
 
 /* Boot, vCPU 0: parse the options and size the table. */
 int check_plan(struct guest_env *env, uint64_t work_pages,
                uint64_t *ret_table_pages);
 /* Boot, vCPU 0: take frames for entries; -EAGAIN: call again. */
 int check_alloc(struct guest_env *env);
-/* Boot, each vCPU: write some of the stripe; true when all is written. */
+/* Boot, each vCPU, registers 0 at first: write some of the stripe; true when
+ * all is written. */
 bool check_fill_some(struct guest_env *env);
 /* Ask all vCPUs for a walk.  vCPU 0. */
 void check_start_walk(struct guest_env *env);

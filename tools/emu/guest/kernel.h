@@ -136,6 +136,8 @@ struct kernel
     uint32_t suspend_port;       /* unbound port published for dom0; 0: none */
     uint64_t quiesce_until_us;   /* bounded wait for drivers */
     uint64_t publish_us;         /* period; 0: only at boot and resume */
+    uint32_t verdict_due;        /* a walk's verdict is to be published */
+    uint32_t drivers_up;
 
     /* any vCPU, atomically */
     uint32_t nr_filled;          /* vCPUs whose stripe is written */
@@ -238,7 +240,7 @@ uint64_t frames_nr_free(const struct guest_env *env);
 uint64_t frames_desc_pages(uint64_t ram_pages);
 void frames_add_range(struct guest_env *env, uint64_t from, uint64_t to);
 
-/* ---- time, events (kernel.c); vCPU 0 but for the clock ------------------ */
+/* ---- time, events (kernel.c); vCPU 0 but for the clock ----------------- */
 
 /* Guest time, microseconds: monotonic over migrations. */
 uint64_t guest_now_us(const struct guest_env *env);

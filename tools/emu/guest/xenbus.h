@@ -74,7 +74,7 @@ int xenbus_unwatch(struct guest_env *env, const char *path,
 /* Free request slots: a caller with a sequence to submit can look first. */
 unsigned int xenbus_free_slots(const struct guest_env *env);
 
-/* ---- for the kernel ----------------------------------------------------- */
+/* ---- for the kernel ---------------------------------------------------- */
 
 /* Find ring and port, start; 0 or -errno. */
 int xenbus_init(struct guest_env *env);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * In which order pages are visited.  State is plain data for guest pages.
+ */
+#ifndef XMIG_EMU_GUEST_ORDER_H
+#define XMIG_EMU_GUEST_ORDER_H
+
+#include <stdint.h>
+
+enum order_kind
+{
+    ORDER_SEQUENTIAL,
+    ORDER_RANDOM,                /* uniform */
+    ORDER_ZIPF,                  /* exponent 1: the k-th hottest ~ 1/k */
+};
+
+struct order
+{
+    uint64_t n;                  /* indices 0 ... n-1, n > 0 */
+    uint64_t cursor;
+    uint64_t random;
+    uint32_t kind;
+    uint32_t pad;
+    double log_n1;               /* ln(n + 1) */
+};
+
+/* 0, or -EINVAL for an unknown name. */
+int order_parse(const char *name, enum order_kind *ret_kind);
+void order_init(struct order *o, enum order_kind kind, uint64_t n,
+                uint64_t seed);
+uint64_t order_next(struct order *o);
+
+#endif
