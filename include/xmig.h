@@ -248,16 +248,19 @@ int xmig_recover(struct xmig *s, const char *name_or_id, bool fenced);
 /*
  * Save a domain to fd as a Xen migration v2 stream (libxc "XENF" version 3)
  * behind a short header with the domain's configuration; then destroy it, or
- * with keep_running resume it.
+ * let it go on.
  *
  * fd      any writable descriptor; borrowed. A regular file is synced before
  *         the domain is destroyed.
- * plain   leave out the header: only the libxc stream
+ * flags   XMIG_SAVE_*
  *
- *   -ENOSPC, -EIO ...  the guest runs on here
+ *   -EINVAL           unknown flags, or a domain that is not carried
+ *   -ENOSPC, -EIO ... the guest runs on here
  */
-int xmig_save(struct xmig *s, uint32_t domid, int fd, bool plain,
-              bool keep_running);
+#define XMIG_SAVE_PLAIN       1u     /* no header: only the libxc stream */
+#define XMIG_SAVE_KEEP        2u     /* resume the domain, do not destroy it */
+#define XMIG_SAVE_KEEP_PAUSED 4u     /* the same, and leave it paused */
+int xmig_save(struct xmig *s, uint32_t domid, int fd, unsigned int flags);
 
 /*
  * Build a domain from a stream written by xmig_save(), or by stock tools.
