@@ -284,7 +284,7 @@ static int parse_number(const struct opt_row *r, const char *text,
 {
     const char *p = text + strspn(text, " ");
     uint64_t whole = 0, part = 0, scale = 1, base;
-    unsigned int __int128 v;
+    unsigned __int128 v;
     char unit[16];
     size_t n;
 
@@ -322,8 +322,8 @@ static int parse_number(const struct opt_row *r, const char *text,
         base = unit_base(r->type, n ? unit : r->unit);
     if ( !base )
         return -EINVAL;
-    v = (unsigned int __int128)whole * base +
-        (unsigned int __int128)part * base / scale;
+    v = (unsigned __int128)whole * base +
+        (unsigned __int128)part * base / scale;
     if ( v > UINT64_MAX )
         return -ERANGE;
     *ret = (uint64_t)v;
@@ -466,7 +466,7 @@ static void print_number(const struct opt_row *r, uint64_t num, char *buf)
     if ( !rest )
         return;
     snprintf(p, VALUE_MAX - (size_t)n, ".%06" PRIu64,
-             (uint64_t)((unsigned int __int128)rest * 1000000 / base));
+             (uint64_t)((unsigned __int128)rest * 1000000 / base));
     p += strlen(p);
     while ( p[-1] == '0' )
         *--p = '\0';
