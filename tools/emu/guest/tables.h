@@ -35,7 +35,17 @@ typedef void guest_fn(struct guest_env *env, uint32_t arg,
     X(balloon_on_watch)         \
     X(balloon_on_read)          \
     X(balloon_on_timer)         \
-    X(check_on_timer)
+    X(check_on_timer)           \
+    X(netfront_on_backend)      \
+    X(netfront_on_backend_id)   \
+    X(netfront_on_mac)          \
+    X(netfront_on_state)        \
+    X(netfront_on_written)      \
+    X(netfront_on_backend_watch) \
+    X(netfront_on_dir_watch)    \
+    X(netfront_on_event)        \
+    X(netfront_on_timer)        \
+    X(server_on_frame)
 
 enum guest_fn_id
 {
