@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Build a domain from a description, step by step, and take it down again.
+ * For a migration that comes in and for a restore from a file.
+ *
+ * Steps, in order: build_check(), build_create(), [memory of the ring pages
+ * populated by the caller], build_params(), build_store().  build_undo()
+ * after a failure of any step, or later.
+ */
+#ifndef XMIG_BUILD_H
+#define XMIG_BUILD_H
+
+#include "hv.h"
+#include "store.h"
+#include "wire.h"
+
+struct build
+{
+    /* set by the caller, borrowed */
+    struct hv *hv;
+    struct store *store;
+    struct err *err;
+    const struct wire_domain *domain;
+    const char *name;            /* the proper one */
+
+    /* results */
+    bool created;                /* domid is valid, the domain exists */
+    bool claimed;                /* machine memory is claimed for it */
+    bool in_store;               /* it has nodes in xenstore */
+    uint32_t domid;
+    struct hv_rings rings;
+};
+
+#define BUILD_INCOMING "--incoming"
+
+/*
+ * Could it be built here?
+ *   -EEXIST  a domain of the name, or of name--incoming, is here
+ *   -ENOMEM  too little memory is free; names the numbers
+ *   -EINVAL  the name is no name
+ */
+int build_check(struct build *b);
+/* The domain, paused and without memory; its memory claimed; its CPU
+ * policy (nr_leaves may be 0). */
+int build_create(struct build *b, const struct wire_policy *policy);
+/* HVM parameters, event channels, grant table seed.  The rings' pages must
+ * be populated; they are cleared. */
+int build_params(struct build *b, const struct hv_param *params,
+                 unsigned int nr);
+/* Its nodes, as name or (incoming) name--incoming; introduce it. */
+int build_store(struct build *b, bool incoming);
+/* The claim is no longer needed. */
+void build_unclaim(struct build *b);
+/* Give it its proper name. */
+int build_rename(struct build *b);
+/* Destroy it and remove every trace.  Mappings must be gone. */
+void build_undo(struct build *b);
+
+#endif
