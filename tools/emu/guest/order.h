@@ -21,7 +21,7 @@ struct order
     uint64_t random;
     uint32_t kind;
     uint32_t pad;
-    double log_n1;               /* ln(n + 1) */
+    uint64_t log2_n1;            /* log2(n + 1), 32.32 */
 };
 
 /* 0, or -EINVAL for an unknown name. */

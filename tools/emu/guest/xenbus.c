@@ -165,7 +165,7 @@ int xenbus_watch(struct guest_env *env, const char *path,
         w->generation++;
         w->fn = fn;
         w->arg = arg;
-        strcpy(w->path, path);
+        memcpy(w->path, path, strlen(path) + 1);
         xb->watches_due = 1;
         return 0;
     }
