@@ -42,7 +42,8 @@ EMU_LIBS := xencall xenforeignmemory xenevtchn xengnttab
 EMU_SO   := $(EMU_LIBS:%=$(EMU)/lib/lib%.so.1) $(EMU)/lib/procxen.so
 EMU_HOST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/emu/host/*.c \
                   tools/emu/guest/*.c))
-EMU_CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/emu/cmd/*.c))
+EMU_CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/emu/cmd/*.c \
+                 tools/emu/lib/emu_*.c))
 # tools/emu/net/NAME.c are programs; tools/emu/net/net_*.c are shared by them.
 EMU_NET_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard tools/emu/net/net_*.c))
 EMU_NET  := $(patsubst tools/emu/net/%.c,$(EMU)/xmig-emu-%,$(filter-out \

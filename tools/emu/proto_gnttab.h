@@ -20,8 +20,8 @@ enum emu_gnttab_op
     /* u32: how many grants the handle may have mapped */
     EMU_GNTTAB_SET_MAX,
     /*
-     * struct emu_gnt_copy[num], then the data of the segments whose source
-     * is local, in order; reply int16_t status[num] (GNTST_*), padded to 8
+     * u64 num, struct emu_gnt_copy[num], then the data of the segments whose
+     * source is local, in order; reply int16_t status[num] (GNTST_*), padded to 8
      * bytes, then the data of the segments whose destination is local.
      */
     EMU_GNTTAB_COPY,
@@ -30,7 +30,7 @@ enum emu_gnttab_op
 #define EMU_GNT_MAP_WRITE   1u
 #define EMU_GNT_NO_NOTIFY   0xffffffffu
 #define EMU_GNT_MAX_MAP     (1u << 16)   /* pages in one mapping */
-#define EMU_GNT_MAX_COPY    1024u        /* segments in one request */
+#define EMU_GNT_MAX_COPY    512u         /* segments in one request */
 
 struct emu_gnt_ref
 {

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * xmig-emu env: what a shell exports so that stock programs reach the host.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+
+/* In single quotes for the shell. */
+static void print_export(const char *name)
+{
+    const char *p = getenv(name) ?: "";
+
+    printf("export %s='", name);
+    for ( ; *p; p++ )
+        if ( *p == '\'' )
+            fputs("'\\''", stdout);
+        else
+            putchar(*p);
+    puts("'");
+}
+
+int verb_env(int argc, char **argv)
+{
+    static const struct option none[] = { { NULL, 0, NULL, 0 } };
+    struct host h;
+    int rc;
+
+    if ( getopt_long(argc, argv, "", none, NULL) != -1 )
+        return usage(argv[0]);
+    rc = host_from_args(&h, argc, argv, &optind, 0, false);
+    if ( rc )
+        return rc;
+    if ( host_setenv(&h, true) )
+        return EXIT_FAILED;
+    print_export("XMIG_EMU");
+    print_export("XENSTORED_PATH");
+    print_export("XENSTORED_RUNDIR");
+    print_export("LD_LIBRARY_PATH");
+
+    return EXIT_OK;
+}
