@@ -42,6 +42,8 @@ endef
 LIB_INC := -Iinclude -Isrc/migrate -Isrc -I$(B)/gen -Itools -I.
 EMU_INC := -Itools/emu -Itools/emu/guest -Itools/emu/host -Itools/emu/net \
            -Itools/emu/cmd -Iinclude -I.
+# Sources that several tests name.
+$(B)/tests/unit/%.o: LIB_CFLAGS := $(EMU_INC) $(LIB_INC)
 $(foreach t,$(UNIT_SRC:tests/unit/%.c=%),$(eval \
   $(call unit_rule,$(t),$(call LINKS_IN,tests/unit/$(t).c))))
 
