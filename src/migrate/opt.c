@@ -418,9 +418,9 @@ static int set_string(struct err *e, const struct opt_row *r,
 int opt_set(struct optset *set, struct err *e, const char *key,
             const char *value)
 {
-    struct table *t;
+    struct table *t = NULL;
     struct value *v;
-    unsigned int i;
+    unsigned int i = 0;
     int rc;
 
     rc = find_key(set, e, key, &t, &i);
