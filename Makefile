@@ -53,7 +53,7 @@ EMU_PROGS := $(EMU)/xmig-emu-host $(EMU)/xmig-emu $(EMU_NET)
 all: lib cli emu
 lib: $(B)/lib/libxmig.so.$(SOMAJOR) $(B)/lib/libxmig.a $(B)/lib/xmig.pc
 cli: $(B)/bin/xmig
-emu: $(EMU_SO) $(EMU_PROGS)
+emu: $(EMU_SO) $(EMU_PROGS) $(EMU)/pvh-kernel
 
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -112,6 +112,13 @@ $(EMU)/xmig-emu: $(EMU_CMD_OBJ)
 	    -lxenstore -lxlutil -lxentoollog -luuid -Wl,--disable-new-dtags \
 	    -Wl,-rpath,'$$ORIGIN/lib:$$ORIGIN/../lib/xmig/emu/lib'
 
+# For xl create: a PVH kernel file that leads to the built-in guest.
+$(EMU)/pvh-kernel: tools/emu/pvh/kernel.S tools/emu/pvh/kernel.lds
+	@mkdir -p $(@D)
+	$(Q)$(CC) -m32 -c -o $@.o $<
+	$(Q)ld -m elf_i386 --build-id=none -T tools/emu/pvh/kernel.lds \
+	    -o $@ $@.o
+
 # For the real xenstored; see the file.
 $(EMU)/lib/procxen.so: tools/emu/preload/procxen.c
 	@mkdir -p $(@D)
@@ -147,6 +154,7 @@ install: all
 	install -m 644 $(B)/lib/xmig.pc $(D)$(LIBDIR)/pkgconfig
 	install -m 755 $(EMU_PROGS) $(D)$(EMUDIR)
 	install -m 755 $(EMU_SO) $(D)$(EMUDIR)/lib
+	install -m 644 $(EMU)/pvh-kernel $(D)$(EMUDIR)
 	ln -sf $(EMUDIR)/xmig-emu $(D)$(BINDIR)/xmig-emu
 	for f in $(MAN); do \
 	    install -D -m 644 $$f $(D)$(MANDIR)/man$${f##*.}/$${f##*/}; done

@@ -142,7 +142,9 @@ static void refuse(struct guest_env *env, const char *why)
 void boot_first(struct guest_env *env)
 {
     struct kernel *k = kernel_get(env);
-    uint64_t boot_gfn = env->regs->gpr[GPR_RBX];
+    /* A stock toolstack's rbx, else the gfn of the boot page. */
+    uint64_t boot_gfn = boot_pvh_page(env, env->regs->gpr[GPR_RBX]) ?:
+                        env->regs->gpr[GPR_RBX];
     const struct guest_boot *boot = guest_page(env, boot_gfn);
     uint64_t gfn;
     int rc;

@@ -12,6 +12,10 @@
 void boot_first(struct guest_env *env);
 void boot_step(struct guest_env *env);
 
+/* boot_pvh.c: the gfn of a boot page made from the struct hvm_start_info at
+ * this guest physical address; 0 if there is none. */
+uint64_t boot_pvh_page(struct guest_env *env, uint64_t gpa);
+
 /* kernel.c */
 bool ports_poll(struct guest_env *env);      /* true: something fired */
 void ports_drop(struct guest_env *env);
