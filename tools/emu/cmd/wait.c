@@ -5,6 +5,7 @@
  * when the awaited thing can't come any more.
  */
 #include <errno.h>
+#include <fnmatch.h>
 #include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ struct wait
     uint32_t domid;
     enum wait_for what;
     char path[256];          /* WAIT_NODE */
-    const char *value;       /* NULL: any but none and "" */
+    const char *value;       /* a shell pattern; NULL: any but none and "" */
     char *last;              /* what the node held when last seen */
 };
 
@@ -64,7 +65,7 @@ static int look(struct wait *w)
 
     free(w->last);
     w->last = node_get(w->t.xs, "%s", w->path);
-    if ( w->last && (w->value ? !strcmp(w->last, w->value) : !!*w->last) )
+    if ( w->last && (w->value ? !fnmatch(w->value, w->last, 0) : *w->last) )
     {
         printf("%s\n", w->last);
         return 0;
