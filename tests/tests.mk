@@ -49,7 +49,7 @@ $(foreach t,$(UNIT_SRC:tests/unit/%.c=%),$(eval \
 
 check-unit: $(filter $(patsubst %,$(B)/tests/unit/%,$(subst *,%,$(T))) \
               ,$(UNIT_BIN))
-	$(Q)$(RUN) -s 'unit$(SUITE)' $^
+	$(Q)$(RUN) -s 'unit $(SUITE)' $^
 
 # ---- live ------------------------------------------------------------------
 # tests/live/*.t are tests, tests/live/*.c programs they use.  A program is
@@ -68,24 +68,24 @@ endef
 $(foreach t,$(LIVE_SRC:%.c=%),$(eval $(call live_rule,$(t))))
 
 check-live: all $(LIVE_BIN)
-	$(Q)$(RUN) -s 'live$(SUITE)' $(LIVE_T)
+	$(Q)$(RUN) -s 'live $(SUITE)' $(LIVE_T)
 
 check-fault: all $(LIVE_BIN)
-	$(Q)$(RUN) -s 'fault$(SUITE)' -t 600 $(FAULT_T)
+	$(Q)$(RUN) -s 'fault $(SUITE)' -t 600 $(FAULT_T)
 
 # ---- sanitizers ------------------------------------------------------------
 # What stock programs load (tools/emu/lib) stays plain in every tree.
 check-asan:
 	+$(Q)$(quiet_sub) -k B=build/asan SAN=address,undefined \
-	    SUITE=' (ASan, UBSan)' check-unit check-live
+	    SUITE='(ASan, UBSan)' check-unit check-live
 
 # TSan's shadow needs less address randomisation than some kernels use.
 TSAN_LIVE ?= migrate
 check-tsan:
 	+$(Q)if setarch -R true 2>/dev/null; then tsan='setarch -R'; fi; \
 	sub="$$tsan $(quiet_sub) B=build/tsan SAN=thread"; rc=0; \
-	$$sub SUITE=' (TSan)' check-unit || rc=1; \
-	$$sub SUITE=' (TSan)' T='$(TSAN_LIVE)' check-live || rc=1; exit $$rc
+	$$sub SUITE='(TSan)' check-unit || rc=1; \
+	$$sub SUITE='(TSan)' T='$(TSAN_LIVE)' check-live || rc=1; exit $$rc
 
 # ---- fuzzers ---------------------------------------------------------------
 # tests/fuzz/fuzz_X.c, with its seeds in tests/fuzz/corpus/X.
