@@ -22,6 +22,7 @@
 
 #define PATH_BYTES    256
 #define RECONNECT_US  100000u
+#define MAX_FAILURES  5u     /* then only the toolstack can start it again */
 
 static void say(const struct net_vif *v, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -284,6 +285,7 @@ static int map_rings(struct net_vif *v)
 static void broken(struct net_vif *v, const char *why)
 {
     say(v, "%s; closing it", why);
+    v->failures++;
     disconnect(v);
     set_state(v, XenbusStateClosed);
 }
@@ -338,6 +340,7 @@ static void probe(struct net_vif *v)
     }
     v->frontend = node_read(v, v->backend, "frontend");
     v->state = XenbusStateInitialising;
+    v->failures = 0;
     if ( !v->frontend || !mac || net_mac_parse(mac, v->mac) )
     {
         say(v, "its backend directory is not complete");
@@ -363,11 +366,18 @@ static void probe(struct net_vif *v)
         say(v, "offered");
 }
 
-/* Make an offer again; what an earlier connection left is gone by now. */
+/* Make an offer again, unless the toolstack has taken the interface away or
+ * it never comes to work. */
 static void offer_again(struct net_vif *v)
 {
+    uint64_t online = 1;
+
     disconnect(v);
-    set_state(v, XenbusStateInitWait);
+    node_number(v, v->backend, "online", 1, &online);
+    if ( online && v->failures < MAX_FAILURES )
+        set_state(v, XenbusStateInitWait);
+    else if ( v->state != XenbusStateClosed )
+        set_state(v, XenbusStateClosed);
 }
 
 static void frontend_says(struct net_vif *v, enum xenbus_state fe)
@@ -409,6 +419,17 @@ static void frontend_says(struct net_vif *v, enum xenbus_state fe)
     }
 }
 
+/* An interface that we find in some state: is it in use? */
+static bool is_wanted(const struct net_vif *v, enum xenbus_state be)
+{
+    uint64_t online = 0;
+
+    if ( be == XenbusStateClosing )
+        return false;
+    node_number(v, v->backend, "online", 1, &online);
+    return online || be != XenbusStateClosed;
+}
+
 void net_vif_check(struct net_vif *v)
 {
     enum xenbus_state be = node_state(v, v->backend);
@@ -427,10 +448,9 @@ void net_vif_check(struct net_vif *v)
         v->state = XenbusStateClosed;
         return;
     }
-    /* New, or served by a backend that died. */
+    /* New, or left by the backend that was here before us. */
     if ( be == XenbusStateInitialising ||
-         (v->state == XenbusStateUnknown && be != XenbusStateClosed &&
-          be != XenbusStateClosing) )
+         (v->state == XenbusStateUnknown && is_wanted(v, be)) )
         probe(v);
     if ( v->forgotten || v->state <= XenbusStateInitialising )
         return;
@@ -497,6 +517,8 @@ void net_vif_work(struct net_vif *v)
         xenevtchn_notify(v->nb->xce, v->port);
     if ( rx || tx == -EPROTO )
         broken(v, "the frontend broke the ring protocol");
+    else if ( v->rings.n.tx_packets )
+        v->failures = 0;
 }
 
 short net_vif_events(const struct net_vif *v)

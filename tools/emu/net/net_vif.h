@@ -41,6 +41,7 @@ struct net_vif
     uint8_t mac[NET_MAC_LEN];
     enum xenbus_state state;     /* what we wrote last; Unknown: not probed */
     bool forgotten;              /* its backend directory is gone */
+    unsigned int failures;       /* connections in a row that failed */
 
     /* while Connected */
     int port;                    /* event channel, -1 */

@@ -250,12 +250,14 @@ static int netback_open(struct netback *nb)
                 nb->xce ? "grants" : "event channels", strerror(-rc));
         return rc;
     }
+    /* The directory tells a toolstack that there is somebody to serve it. */
     if ( !xs_watch(nb->xs, RELEASE_NODE, RELEASE_TOKEN) ||
-         !xs_watch(nb->xs, BACKEND_DIR, BACKEND_TOKEN) )
+         !xs_watch(nb->xs, BACKEND_DIR, BACKEND_TOKEN) ||
+         !xs_mkdir(nb->xs, XBT_NULL, BACKEND_DIR) )
     {
         int rc = -errno;
 
-        fprintf(stderr, "cannot set watches: %s\n", strerror(-rc));
+        fprintf(stderr, "cannot set up " BACKEND_DIR ": %s\n", strerror(-rc));
         return rc;
     }
     return 0;
