@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * PAGES (docs/stream.md 2.5): the head and the run list of a batch.  The
+ * pages behind them go straight to where they belong and are not seen here.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+
+#include "pages.h"
+#include "wire.h"
+#include "wire_bytes.h"
+
+static_assert(sizeof(struct wire_pages_head) == WIRE_PAGES_HEAD_BYTES,
+              "head of PAGES");
+static_assert(offsetof(struct wire_pages_head, nr_runs) == 4, "PAGES");
+static_assert(offsetof(struct wire_pages_head, nr_data) == 8, "PAGES");
+static_assert(offsetof(struct wire_pages_head, data_crc) == 12, "PAGES");
+static_assert(WIRE_PAGES_META_MAX + WIRE_DATA_MAX * 4096 <= WIRE_BULK_MAX,
+              "limit of PAGES");
+
+#define KIND_SHIFT 56
+#define GFN_MASK   ((1ull << KIND_SHIFT) - 1)
+
+int wire_pages_encode(const struct wire_pages_head *h,
+                      const struct wire_run *runs, void *buf, size_t room,
+                      size_t *ret_len)
+{
+    size_t len = wire_pages_meta_bytes(h->nr_runs);
+    uint64_t nr_data = 0;
+    uint8_t *p = buf;
+    uint32_t i;
+
+    if ( !h->nr_runs || h->nr_runs > WIRE_RUNS_MAX ||
+         h->nr_data > WIRE_DATA_MAX )
+        return -EINVAL;
+    if ( room < len )
+        return -EMSGSIZE;
+    wire_put32(p, h->round);
+    wire_put32(p + 4, h->nr_runs);
+    wire_put32(p + 8, h->nr_data);
+    wire_put32(p + 12, h->data_crc);
+    for ( i = 0; i < h->nr_runs; i++ )
+    {
+        uint8_t *q = p + wire_pages_meta_bytes(i);
+
+        if ( runs[i].kind == WIRE_KIND_DATA )
+            nr_data += runs[i].count;
+        wire_put64(q, runs[i].gfn | (uint64_t)runs[i].kind << KIND_SHIFT);
+        wire_put32(q + 8, runs[i].count);
+        wire_put32(q + 12, 0);
+    }
+    if ( nr_data != h->nr_data )
+        return -EINVAL;
+    *ret_len = len;
+
+    return 0;
+}
+
+int wire_pages_head_decode(const void *body, size_t length, struct err *e,
+                           struct wire_pages_head *ret)
+{
+    const uint8_t *p = body;
+    struct wire_pages_head h;
+
+    if ( length < WIRE_PAGES_HEAD_BYTES )
+        return err_set(e, -EPROTO, "PAGES: body of %zu bytes is too short",
+                       length);
+    h.round = wire_get32(p);
+    h.nr_runs = wire_get32(p + 4);
+    h.nr_data = wire_get32(p + 8);
+    h.data_crc = wire_get32(p + 12);
+    if ( !h.nr_runs || h.nr_runs > WIRE_RUNS_MAX )
+        return err_set(e, -EPROTO, "PAGES: %u runs, may be 1 ... %u",
+                       h.nr_runs, WIRE_RUNS_MAX);
+    if ( h.nr_data > WIRE_DATA_MAX )
+        return err_set(e, -EPROTO, "PAGES: %u pages with data, may be %u",
+                       h.nr_data, WIRE_DATA_MAX);
+    if ( length != wire_pages_length(h.nr_runs, h.nr_data) )
+        return err_set(e, -EPROTO, "PAGES: body of %zu bytes with %u runs and "
+                       "%u pages", length, h.nr_runs, h.nr_data);
+    *ret = h;
+
+    return 0;
+}
+
+/* One run, against the bounds. */
+static int check_run(const struct wire_run *r, uint32_t i,
+                     const struct wire_pages_bounds *b, struct err *e)
+{
+    if ( r->kind < WIRE_KIND_DATA || r->kind > WIRE_KIND_HOLE )
+        return err_set(e, -EPROTO, "PAGES: run %u: unknown kind %u", i,
+                       r->kind);
+    if ( (r->kind == WIRE_KIND_ZERO && !(b->caps & WIRE_CAP_ZERO)) ||
+         (r->kind == WIRE_KIND_ALLOC && !(b->caps & WIRE_CAP_ALLOC)) )
+        return err_set(e, -EPROTO, "PAGES: run %u: kind %u was not agreed on",
+                       i, r->kind);
+    if ( !r->count || r->gfn >= b->nr_gfns ||
+         r->count > b->nr_gfns - r->gfn )
+        return err_set(e, -EPROTO, "PAGES: run %u: %u gfns from %#" PRIx64
+                       " lie outside 0 ... %#" PRIx64, i, r->count, r->gfn,
+                       b->nr_gfns);
+    if ( b->nr_lanes > 1 &&
+         (r->gfn >> CHUNK_BITS != (r->gfn + r->count - 1) >> CHUNK_BITS ||
+          gfn_lane(r->gfn, b->nr_lanes) != b->lane) )
+        return err_set(e, -EPROTO, "PAGES: run %u: %u gfns from %#" PRIx64
+                       " are not all of lane %u of %u", i, r->count, r->gfn,
+                       b->lane, b->nr_lanes);
+
+    return 0;
+}
+
+int wire_runs_decode(const void *list, size_t len,
+                     const struct wire_pages_head *h,
+                     const struct wire_pages_bounds *b, struct err *e,
+                     struct wire_run *runs)
+{
+    const uint8_t *p = list;
+    uint64_t nr_data = 0;
+    uint32_t i;
+    int rc;
+
+    rc = wire_want_len("PAGES: run list", len,
+                       (size_t)h->nr_runs * WIRE_RUN_BYTES, e);
+    if ( rc )
+        return rc;
+    for ( i = 0; i < h->nr_runs; i++, p += WIRE_RUN_BYTES )
+    {
+        uint64_t v = wire_get64(p);
+
+        runs[i].gfn = v & GFN_MASK;
+        runs[i].kind = (uint8_t)(v >> KIND_SHIFT);
+        runs[i].count = wire_get32(p + 8);
+        rc = check_run(&runs[i], i, b, e);
+        if ( !rc )
+            rc = wire_want_zeros("PAGES: run", p + 12, 4, e);
+        if ( rc )
+            return rc;
+        if ( runs[i].kind == WIRE_KIND_DATA )
+            nr_data += runs[i].count;
+    }
+    if ( nr_data != h->nr_data )
+        return err_set(e, -EPROTO, "PAGES: runs name %" PRIu64 " pages with "
+                       "data, the head %u", nr_data, h->nr_data);
+
+    return 0;
+}
