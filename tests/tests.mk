@@ -116,7 +116,7 @@ deps-demo:
 	$(Q)tests/deps.sh demo
 
 lint:
-	$(Q)tests/run.sh -b $(B) $(if $(TALLY),-o $(TALLY)) -s lint tests/lint.sh
+	$(Q)tests/run.sh -b $(B) $(if $(TALLY),-o $(TALLY)) -s lint tests/lint.sh tests/selftest.sh
 
 CHECKS ?= lint check-unit check-live check-fault check-asan check-tsan fuzz
 
