@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Event channels between the host's objects and evtchn_ports.h: domains,
- * hypercalls of clients, and the handles of libxenevtchn.
+ * Event channels between clients and evtchn_ports.h: hypercalls, and the
+ * handles of libxenevtchn.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,25 +12,6 @@
 #include "proto_evtchn.h"
 
 #define MAX_OP_SIZE 64u
-
-/* An event is for vCPU 0: binding to another is not modelled. */
-static void kick(void *arg)
-{
-    domain_kick(arg, 0);
-}
-
-int evtchn_init(struct domain *d)
-{
-    if ( !d->hvm )
-        return evtchn_domain_init(d->domid, EVTCHN_DOM0_PORTS, NULL, NULL);
-
-    return evtchn_domain_init(d->domid, EVTCHN_GUEST_PORTS, kick, d);
-}
-
-void evtchn_done(struct domain *d)
-{
-    evtchn_domain_destroy(d->domid);
-}
 
 int64_t evtchn_hypercall(struct conn *c, uint64_t op, uint64_t arg_va)
 {

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * Event channels, as the rest of the host sees them.  evtchn_ports.h has
- * what guests call by domid (alloc_unbound, close, send, test_pending) and
- * evtchn_raise_virq(); here is what takes the host's objects.
+ * what goes by domid: domains, guests' operations, evtchn_raise_virq().  Here
+ * is what takes connections.
  */
 #ifndef XMIG_EMU_EVTCHN_H
 #define XMIG_EMU_EVTCHN_H
 
 #include "evtchn_ports.h"
 #include "host.h"
-
-/* At creation and at destruction of a domain, dom0 included. */
-int evtchn_init(struct domain *d);
-void evtchn_done(struct domain *d);
 
 /* event_channel_op(op, arg) by a client in dom0: its result, or -errno. */
 int64_t evtchn_hypercall(struct conn *c, uint64_t op, uint64_t arg_va);

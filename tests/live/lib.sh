@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+# shellcheck shell=bash
+#
+# For tests/live/*.t: TAP, emulated hosts in a scratch directory, and an exit
+# trap that stops exactly those hosts.
+#
+#   . "$(dirname "$0")/lib.sh"
+#   need_root                     # or need_xl: skips the file where it must
+#   host_start a --memory 256     # $WORK/a
+#   dom=$(create a "$(cfg worker 'program=dirty size=32M' 64)")
+#   await a "$dom" data/state=running
+#   check 'xl list shows it' run_xl a xl list worker
+#   done_testing
+set -u
+export LC_ALL=C
+TOP=${TOP:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+B=${B:-$TOP/build}
+EMU=$B/emu/xmig-emu
+XENBIN=/usr/lib/xen-4.17/bin
+XL=$XENBIN/xl
+
+# Not below TMPDIR: a socket's path has to fit into 108 bytes.
+WORK=$(mktemp -d /tmp/xh.XXXXXX)
+nr=0 nr_failed=0 hosts=() children=()
+
+cleanup() {
+    local h p rc=$?
+    trap - EXIT
+    for p in "${children[@]}"; do
+        kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
+    done
+    for h in "${hosts[@]}"; do
+        "$EMU" stop "$WORK/$h" >&2 || rc=1
+    done
+    if [ -n "${KEEP-}" ]; then
+        echo "# kept: $WORK"
+    else
+        rm -rf "$WORK"
+    fi
+    exit $rc
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# ---- TAP -------------------------------------------------------------------
+diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
+ok() { nr=$((nr + 1)); echo "ok $nr - $*"; }
+not_ok() {
+    nr=$((nr + 1)) nr_failed=$((nr_failed + 1))
+    echo "not ok $nr - $*"
+}
+skip() { nr=$((nr + 1)); echo "ok $nr - $1 # SKIP $2"; }
+skip_all() { echo "1..0 # SKIP $*"; echo "$*"; exit 77; }
+# Something this test needs did not come about: no verdict on what it tests.
+bail() { diag "$*"; echo "Bail out! $1"; exit 99; }
+done_testing() {
+    echo "1..$nr"
+    [ "$nr_failed" -eq 0 ]
+    exit
+}
+
+# check WHAT COMMAND...: ok when the command succeeds.
+check() {
+    local what=$1 out
+    shift
+    if out=$("$@" 2>&1); then
+        ok "$what"
+    else
+        not_ok "$what"
+        diag "failed ($?): $*" "$out"
+        return 1
+    fi
+}
+# refuse WHAT PATTERN COMMAND...: ok when it fails and says PATTERN (grep -E).
+refuse() {
+    local what=$1 pattern=$2 out
+    shift 2
+    if out=$("$@" 2>&1); then
+        not_ok "$what"
+        diag "succeeded: $*" "$out"
+    elif grep -qE -- "$pattern" <<<"$out"; then
+        ok "$what"
+    else
+        not_ok "$what"
+        diag "said not \"$pattern\": $*" "$out"
+    fi
+}
+same() { # WHAT GOT WANTED
+    if [ "$2" = "$3" ]; then
+        ok "$1"
+    else
+        not_ok "$1"
+        diag "got: $2" "wanted: $3"
+        return 1
+    fi
+}
+matches() { # WHAT GOT PATTERN (grep -E)
+    if grep -qE -- "$3" <<<"$2"; then
+        ok "$1"
+    else
+        not_ok "$1"
+        diag "got: $2" "wanted: $3"
+        return 1
+    fi
+}
+
+# ---- what a test needs -----------------------------------------------------
+need_root() { [ "$(id -u)" = 0 ] || skip_all "needs root: $*"; }
+# Stock xl: its hard-coded directories need a mount namespace.
+need_xl() {
+    need_root "a mount namespace for xl"
+    [ -x $XL ] || skip_all "needs xen-utils-4.17"
+    unshare -m true 2>/dev/null || skip_all "needs mount namespaces"
+}
+
+# ---- hosts -----------------------------------------------------------------
+host_start() { # NAME [OPTION...]
+    local name=$1
+    shift
+    hosts+=("$name")
+    "$EMU" start "$@" "$WORK/$name" ||
+        bail "host $name does not start" "$(tail -n 20 "$WORK/$name"/*.log)"
+}
+host_stop() { # NAME
+    local i
+    "$EMU" stop "$WORK/$1" || return
+    for i in "${!hosts[@]}"; do
+        [ "${hosts[i]}" = "$1" ] && unset "hosts[i]"
+    done
+    return 0
+}
+host_log() { diag "$(tail -n "${2:-20}" "$WORK/$1/host.log")"; }
+run() { local h=$1; shift; "$EMU" run "$WORK/$h" -- "$@"; }
+run_xl() { local h=$1; shift; "$EMU" run --mount "$WORK/$h" -- "$@"; }
+
+# cfg NAME EXTRA [MIB [VCPUS [MORE]]]: writes a config file, prints its path.
+cfg() {
+    cat >"$WORK/$1.cfg" <<END
+name = "$1"
+type = "pvh"
+memory = ${3:-64}
+vcpus = ${4:-1}
+kernel = "builtin"
+extra = "$2"
+${5-}
+END
+    echo "$WORK/$1.cfg"
+}
+# The same for xl create, whose kernel has to be a file.
+xl_cfg() {
+    local f
+    f=$(cfg "$@")
+    sed -i "s|\"builtin\"|\"$B/emu/pvh-kernel\"|" "$f"
+    echo "$f"
+}
+create() { local h=$1; shift; "$EMU" create "$WORK/$h" "$@"; }
+# await HOST DOM NODE[=PATTERN] [SECONDS]: prints the node's value.
+await() { "$EMU" wait --node "$3" --timeout "${4:-30}" "$WORK/$1" "$2"; }
+console() { "$EMU" console "$WORK/$1" "$2"; }
+domid_of() { # HOST NAME
+    "$EMU" list "$WORK/$1" | awk -v n="$2" '$1 == n { print $2 }'
+}
+store() { # HOST PATH: value, or nothing
+    run "$1" xenstore-read "$2" 2>/dev/null
+}
