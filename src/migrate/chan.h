@@ -22,7 +22,7 @@
 #include "clock.h"
 #include "err.h"
 
-/* ---- Cancellation -------------------------------------------------------- */
+/* ---- Cancellation ------------------------------------------------------ */
 
 /* Once raised, every wait of every channel that has it ends with -ECANCELED
  * (or with the reason given), until it is lowered. */
@@ -48,7 +48,7 @@ int cancel_check(const struct cancel *c);
 int cancel_poll(const struct cancel *c, int fd, short events,
                 uint64_t deadline_us);
 
-/* ---- Bandwidth cap -------------------------------------------------------- */
+/* ---- Bandwidth cap ----------------------------------------------------- */
 
 /* A token bucket that any number of channels may draw from. */
 struct bucket
@@ -66,7 +66,7 @@ void bucket_set_rate(struct bucket *b, uint64_t rate_bps);
 /* Take bytes; returns the microseconds to wait before the next. */
 uint64_t bucket_take(struct bucket *b, uint64_t bytes);
 
-/* ---- Channels -------------------------------------------------------------- */
+/* ---- Channels ---------------------------------------------------------- */
 
 struct chan;
 
@@ -137,7 +137,7 @@ uint64_t chan_bytes_written(const struct chan *c);
 /* Bytes written that the peer's kernel has not acknowledged (sockets). */
 uint64_t chan_bytes_unsent(const struct chan *c);
 
-/* ---- Making connections ----------------------------------------------------- */
+/* ---- Making connections ------------------------------------------------ */
 
 struct chan_tuning
 {
@@ -163,11 +163,11 @@ int chan_connect(const char *host, uint16_t port, uint64_t deadline_us,
                  char *ret_peer);
 
 /*
- * Listen.  bind NULL = all addresses, IPv6 and IPv4; port 0 = any free one,
+ * Listen.  bind_to NULL = all addresses, IPv6 and IPv4; port 0 = any free one,
  * see chan_local_port().
  *   -EADDRINUSE, -EADDRNOTAVAIL, -EACCES
  */
-int chan_listen(const char *bind, uint16_t port, struct err *e, int *ret_fd);
+int chan_listen(const char *bind_to, uint16_t port, struct err *e, int *ret_fd);
 int chan_local_port(int fd, uint16_t *ret_port);
 /* -ETIMEDOUT when nobody came: records nothing then. */
 int chan_accept(int listen_fd, uint64_t deadline_us,

@@ -39,7 +39,7 @@ int hv_open(struct xentoollog_logger *logger, struct err *e,
 int hv_clone(const struct hv *hv, struct err *e, struct hv **ret_hv);
 void hv_close(struct hv *hv);
 
-/* ---- Host ------------------------------------------------------------------ */
+/* ---- Host -------------------------------------------------------------- */
 
 struct hv_host
 {
@@ -52,7 +52,7 @@ struct hv_host
 
 int hv_host_info(struct hv *hv, struct err *e, struct hv_host *ret);
 
-/* ---- Domains --------------------------------------------------------------- */
+/* ---- Domains ----------------------------------------------------------- */
 
 /* What a domain that has shut down did it for (Xen's numbers). */
 enum hv_shutdown
@@ -142,7 +142,7 @@ int hv_paging_pool_get(struct hv *hv, struct err *e, uint32_t domid,
 int hv_paging_pool_set(struct hv *hv, struct err *e, uint32_t domid,
                        uint64_t bytes);
 
-/* ---- Guest memory: what there is ----------------------------------------------- */
+/* ---- Guest memory: what there is --------------------------------------- */
 
 /* The highest gfn in use, plus 1. */
 int hv_nr_gfns(struct hv *hv, struct err *e, uint32_t domid,
@@ -157,7 +157,7 @@ int hv_page_types(struct hv *hv, struct err *e, uint32_t domid,
                   uint64_t first, uint64_t count, struct pageset *ram,
                   struct pageset *broken);
 
-/* ---- Guest memory: mapping -------------------------------------------------------- */
+/* ---- Guest memory: mapping --------------------------------------------- */
 
 /*
  * Map n gfns, in their order, to one piece of memory.  Any n >= 1.
@@ -176,7 +176,7 @@ int hv_map_range(struct hv *hv, struct err *e, uint32_t domid, bool writable,
 /* The whole of a mapping; addr may be NULL. */
 void hv_unmap(struct hv *hv, void *addr, size_t n);
 
-/* ---- Guest memory: populating ------------------------------------------------------ */
+/* ---- Guest memory: populating ------------------------------------------ */
 
 /*
  * Give frames to the gfns [first, first + count), none of which has one:
@@ -203,7 +203,7 @@ int hv_depopulate(struct hv *hv, struct err *e, uint32_t domid,
  */
 int hv_claim(struct hv *hv, struct err *e, uint32_t domid, uint64_t pages);
 
-/* ---- Dirty log ------------------------------------------------------------------------ */
+/* ---- Dirty log --------------------------------------------------------- */
 
 struct hv_dirty;
 
@@ -229,7 +229,7 @@ int hv_dirty_peek(struct hv_dirty *d, struct err *e, struct pageset *set,
 /* Switch it off, and free.  d may be NULL. */
 void hv_dirty_close(struct hv_dirty *d);
 
-/* ---- CPU policy ------------------------------------------------------------------------ */
+/* ---- CPU policy -------------------------------------------------------- */
 
 /* Arrays in Xen's layout: 24-byte leaves and 16-byte MSRs, as they stand in
  * streams. */
@@ -253,7 +253,7 @@ int hv_policy_set(struct hv *hv, struct err *e, uint32_t domid,
                   const void *leaves, uint32_t nr_leaves, const void *msrs,
                   uint32_t nr_msrs);
 
-/* ---- Machine state --------------------------------------------------------------------- */
+/* ---- Machine state ----------------------------------------------------- */
 
 /* vCPUs and devices inside Xen; *ret_data is malloc'ed. */
 int hv_context_get(struct hv *hv, struct err *e, uint32_t domid,
@@ -315,7 +315,7 @@ int hv_rings_ports(struct hv *hv, struct err *e, uint32_t domid,
 int hv_rings_seed(struct hv *hv, struct err *e, uint32_t domid,
                   const struct hv_rings *rings);
 
-/* ---- Event channels ---------------------------------------------------------------------- */
+/* ---- Event channels ---------------------------------------------------- */
 
 struct hv_port;
 

@@ -132,7 +132,7 @@ struct journal_entry
 int journal_list(const char *dir, bool open_only, struct err *e,
                  struct journal_entry **ret_list, size_t *ret_nr);
 
-/* ---- For tests ------------------------------------------------------------ */
+/* ---- For tests --------------------------------------------------------- */
 
 /*
  * What a file of these bytes says.  0, or -EBADMSG.  *ret_used is where the

@@ -90,7 +90,7 @@ static bool is_number(enum opt_type type)
            type == OPT_DURATION;
 }
 
-/* ---- Tables -------------------------------------------------------------- */
+/* ---- Tables ------------------------------------------------------------ */
 
 static uint64_t def_value(const struct opt_row *r)
 {
@@ -215,7 +215,7 @@ void optset_free(struct optset *set)
     free(set);
 }
 
-/* ---- What the user wrote --------------------------------------------------- */
+/* ---- What the user wrote ----------------------------------------------- */
 
 static bool same_key(const char *a, const char *b)
 {
@@ -454,7 +454,7 @@ int opt_set(struct optset *set, struct err *e, const char *key,
     return rc;
 }
 
-/* ---- Printing ----------------------------------------------------------------- */
+/* ---- Printing ---------------------------------------------------------- */
 
 /* num of base units in the row's unit, with as many places as it needs. */
 static void print_number(const struct opt_row *r, uint64_t num, char *buf)
@@ -531,7 +531,7 @@ int opt_describe(struct optset *set, unsigned int i, struct xmig_option *ret)
     return -ENOENT;
 }
 
-/* ---- Reading -------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------- */
 
 static const struct value *find_exact(const struct optset *set,
                                       const char *prefix, const char *key,

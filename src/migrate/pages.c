@@ -317,7 +317,7 @@ uint64_t pageset_count_lane(const struct pageset *ps, unsigned int lane,
     return count;
 }
 
-/* ---- Run lists ---------------------------------------------------------- */
+/* ---- Run lists --------------------------------------------------------- */
 
 void gfn_runs_init(struct gfn_runs *rl)
 {
@@ -400,7 +400,7 @@ int gfn_runs_to_set(const struct gfn_runs *rl, struct pageset *ps)
     return 0;
 }
 
-/* ---- Page contents ------------------------------------------------------ */
+/* ---- Page contents ----------------------------------------------------- */
 
 bool page_is_zero(const void *page)
 {

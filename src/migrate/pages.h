@@ -137,7 +137,7 @@ bool pageset_next_run_lane(const struct pageset *ps, uint64_t from,
 uint64_t pageset_count_lane(const struct pageset *ps, unsigned int lane,
                             unsigned int nr_lanes);
 
-/* ---- Run lists ---------------------------------------------------------- */
+/* ---- Run lists --------------------------------------------------------- */
 
 struct gfn_runs
 {
@@ -155,7 +155,7 @@ int gfn_runs_from_set(struct gfn_runs *rl, const struct pageset *ps);
 /* -ERANGE if a run leaves the set's range; then nothing was set. */
 int gfn_runs_to_set(const struct gfn_runs *rl, struct pageset *ps);
 
-/* ---- Page contents ------------------------------------------------------ */
+/* ---- Page contents ----------------------------------------------------- */
 
 /* Are all 4096 bytes 0?  page is aligned to 8. */
 bool page_is_zero(const void *page);

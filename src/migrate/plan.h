@@ -12,7 +12,7 @@
 #include "err.h"
 #include "mech.h"
 
-/* ---- registry.c: generated from src/<name>/mech.c -------------------------- */
+/* ---- registry.c: generated from src/<name>/mech.c ---------------------- */
 
 /* src/<name>/mech.c defines: const struct mech mech_<name>; */
 
@@ -25,7 +25,7 @@ const struct mech *registry_by_id(uint16_t id);           /* or NULL */
 int registry_check(const struct mech *const *mechs, size_t nr,
                    struct err *e);
 
-/* ---- plan.c ------------------------------------------------------------------ */
+/* ---- plan.c ------------------------------------------------------------ */
 
 #define PLAN_MAX 8
 

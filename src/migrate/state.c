@@ -69,7 +69,7 @@ int state_set(struct state_cell *c, struct err *e, enum state to)
     return 0;
 }
 
-/* ---- Who owns the guest ----------------------------------------------- */
+/* ---- Who owns the guest ------------------------------------------------ */
 
 #define G(x) (1u << XMIG_GUEST_##x)
 #define NR_GUESTS (XMIG_GUEST_LOST + 1)

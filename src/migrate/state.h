@@ -45,7 +45,7 @@ enum state state_get(const struct state_cell *c);
 /* -EINVAL and an error text for an illegal step, which is not taken. */
 int state_set(struct state_cell *c, struct err *e, enum state to);
 
-/* ---- Who owns the guest ----------------------------------------------- */
+/* ---- Who owns the guest ------------------------------------------------ */
 
 /*
  * Legal moves:

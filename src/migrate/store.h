@@ -26,7 +26,7 @@ struct store;
 int store_open(struct err *e, struct store **ret_st);
 void store_close(struct store *st);
 
-/* ---- Nodes --------------------------------------------------------------------- */
+/* ---- Nodes ------------------------------------------------------------- */
 
 /* Who may see a node: dom0 owns it, unless the domain may write. */
 enum store_perm
@@ -77,7 +77,7 @@ int store_transact(struct store *st, struct err *e,
                    int (*fn)(struct store *st, struct err *e, void *arg),
                    void *arg);
 
-/* ---- Watches ---------------------------------------------------------------------- */
+/* ---- Watches ----------------------------------------------------------- */
 
 struct store_watch;
 
@@ -96,7 +96,7 @@ int store_watch_wait(struct store_watch *w, uint64_t deadline_us,
 int store_watch_fd(const struct store_watch *w);
 void store_watch_close(struct store_watch *w);
 
-/* ---- Key and value ----------------------------------------------------------------- */
+/* ---- Key and value ----------------------------------------------------- */
 
 struct store_pair
 {
@@ -114,7 +114,7 @@ int store_pairs_add(struct store_pairs *p, const char *key,
                     const char *value);
 const char *store_pairs_get(const struct store_pairs *p, const char *key);
 
-/* ---- Domains -------------------------------------------------------------------------- */
+/* ---- Domains ----------------------------------------------------------- */
 
 /* The domain's name; -ENOENT. */
 int store_name(struct store *st, struct err *e, uint32_t domid,
@@ -188,7 +188,7 @@ int store_release(struct store *st, struct err *e, uint32_t domid);
 /* After a cooperative resume: xenstored takes up with the guest again. */
 int store_resume(struct store *st, struct err *e, uint32_t domid);
 
-/* ---- Suspend ------------------------------------------------------------------------------ */
+/* ---- Suspend ----------------------------------------------------------- */
 
 /* Write control/shutdown = "suspend". */
 int store_suspend_request(struct store *st, struct err *e, uint32_t domid);
@@ -206,7 +206,7 @@ int store_suspend_withdraw(struct store *st, struct err *e, uint32_t domid,
 int store_suspend_port(struct store *st, struct err *e, uint32_t domid,
                        uint32_t *ret_port);
 
-/* ---- Host ------------------------------------------------------------------------------------ */
+/* ---- Host -------------------------------------------------------------- */
 
 /* This host's boot identity; made when there is none. */
 int store_boot_id(struct store *st, struct err *e,

@@ -193,7 +193,7 @@ int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
     return 0;
 }
 
-/* ---- wire_bytes.h ---------------------------------------------------------- */
+/* ---- wire_bytes.h ------------------------------------------------------ */
 
 bool wire_zeros(const void *data, size_t len)
 {

@@ -27,7 +27,7 @@
 #define WIRE_VERSION_MIN 1
 #define WIRE_VERSION_MAX 1
 
-/* ---- Header ------------------------------------------------------------------ */
+/* ---- Header ------------------------------------------------------------ */
 
 struct wire_hdr
 {
@@ -126,7 +126,7 @@ int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
 
 /* Bodies without fields: PREPARED ARM ARMED READY GO BYE have length 0. */
 
-/* ---- HELLO -------------------------------------------------------------------- */
+/* ---- HELLO ------------------------------------------------------------- */
 
 #define WIRE_CAP_ZERO      (1u << 0)
 #define WIRE_CAP_LANES     (1u << 1)
@@ -179,7 +179,7 @@ int wire_hello_agree(const struct wire_hello *ours,
                      const struct wire_hello *theirs, struct err *e,
                      uint16_t *ret_version, uint64_t *ret_caps);
 
-/* ---- ERROR, REFUSED, OUTCOME: with text ------------------------------------------ */
+/* ---- ERROR, REFUSED, OUTCOME: with text -------------------------------- */
 
 #define WIRE_TEXT_MAX 512u       /* with the NUL */
 
@@ -225,7 +225,7 @@ int wire_outcome_decode(const void *body, size_t len, struct err *e,
  * EIO. */
 int wire_code_to_rc(uint32_t code);
 
-/* ---- DOMAIN, and pairs in general -------------------------------------------------- */
+/* ---- DOMAIN, and pairs in general -------------------------------------- */
 
 #define WIRE_PAIRS_MAX      256u
 #define WIRE_PAIR_KEY_MAX   256u     /* with the NUL; at least 1 character */
@@ -283,7 +283,7 @@ int wire_domain_encode(const struct wire_domain *d, void *buf, size_t room,
 int wire_domain_decode(const void *body, size_t len, struct err *e,
                        struct wire_domain *ret);
 
-/* ---- POLICY ---------------------------------------------------------------------------- */
+/* ---- POLICY ------------------------------------------------------------ */
 
 #define WIRE_LEAF_BYTES  24u
 #define WIRE_MSR_BYTES   16u
@@ -303,7 +303,7 @@ int wire_policy_encode(const struct wire_policy *p, void *buf, size_t room,
 int wire_policy_decode(const void *body, size_t len, struct err *e,
                        struct wire_policy *ret);
 
-/* ---- MEMORY ---------------------------------------------------------------------------- */
+/* ---- MEMORY ------------------------------------------------------------ */
 
 #define WIRE_MEMORY_MORE       1u    /* another MEMORY follows */
 #define WIRE_MEMORY_RANGES_MAX 65535u
@@ -331,7 +331,7 @@ int wire_memory_decode(const void *body, size_t len, uint64_t nr_gfns,
                        uint64_t from, struct err *e,
                        struct wire_memory *ret);
 
-/* ---- Small ones ------------------------------------------------------------------------- */
+/* ---- Small ones -------------------------------------------------------- */
 
 struct wire_joined
 {
@@ -413,7 +413,7 @@ int wire_round_end_encode(const struct wire_round_end *r, void *buf,
 int wire_round_end_decode(const void *body, size_t len, struct err *e,
                           struct wire_round_end *ret);
 
-/* ---- STATE ------------------------------------------------------------------------------- */
+/* ---- STATE ------------------------------------------------------------- */
 
 enum wire_state_kind
 {
@@ -462,7 +462,7 @@ int wire_params_encode(const struct wire_param *params, unsigned int nr,
 int wire_params_decode(const void *data, size_t len, struct err *e,
                        struct wire_param *params, unsigned int *ret_nr);
 
-/* ---- PAGES -------------------------------------------------------------------------------- */
+/* ---- PAGES ------------------------------------------------------------- */
 
 #define WIRE_RUNS_MAX  4096u
 #define WIRE_DATA_MAX  1024u     /* pages with data in a batch */

@@ -32,7 +32,7 @@ AT(wire_range, count, 8);
 AT(wire_memory, flags, 4);
 AT(wire_policy, nr_msrs, 4);
 
-/* ---- Pairs -------------------------------------------------------------- */
+/* ---- Pairs ------------------------------------------------------------- */
 
 /* The string at pos; *ret_next is behind its NUL.  Its length is below max. */
 static int pair_string(const char *what, const char *data, size_t len,
@@ -128,7 +128,7 @@ int wire_pairs_add(void *buf, size_t room, size_t *len, const char *key,
     return 0;
 }
 
-/* ---- DOMAIN --------------------------------------------------------------- */
+/* ---- DOMAIN ------------------------------------------------------------ */
 
 static int check_domain(const struct wire_domain *d, struct err *e)
 {
@@ -227,7 +227,7 @@ int wire_domain_decode(const void *body, size_t len, struct err *e,
     return rc;
 }
 
-/* ---- POLICY ----------------------------------------------------------------- */
+/* ---- POLICY ------------------------------------------------------------ */
 
 int wire_policy_encode(const struct wire_policy *pol, void *buf, size_t room,
                        size_t *ret_len)
@@ -281,7 +281,7 @@ int wire_policy_decode(const void *body, size_t len, struct err *e,
     return 0;
 }
 
-/* ---- MEMORY ------------------------------------------------------------------ */
+/* ---- MEMORY ------------------------------------------------------------ */
 
 int wire_memory_encode(const struct wire_memory *m, void *buf, size_t room,
                        size_t *ret_len)

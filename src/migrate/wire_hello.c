@@ -143,7 +143,7 @@ int wire_hello_agree(const struct wire_hello *ours,
     return 0;
 }
 
-/* ---- ERROR and REFUSED --------------------------------------------------- */
+/* ---- ERROR and REFUSED ------------------------------------------------- */
 
 static int encode_error(const struct wire_error *r, bool with_guest,
                         void *buf, size_t room, size_t *ret_len)
@@ -216,7 +216,7 @@ int wire_code_to_rc(uint32_t code)
     return code >= 1 && code <= 133 ? -(int)code : -EIO;
 }
 
-/* ---- QUERY and OUTCOME ------------------------------------------------------ */
+/* ---- QUERY and OUTCOME ------------------------------------------------- */
 
 int wire_query_encode(const struct wire_query *r, void *buf, size_t room,
                       size_t *ret_len)

@@ -231,7 +231,7 @@ int wire_round_end_decode(const void *body, size_t len, struct err *e,
     return 0;
 }
 
-/* ---- STATE --------------------------------------------------------------- */
+/* ---- STATE ------------------------------------------------------------- */
 
 int wire_state_encode(const struct wire_state *r, void *buf, size_t room,
                       size_t *ret_len)
