@@ -30,7 +30,8 @@ LIB_SRC  := $(wildcard src/*/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 LIB_CFLAGS := -Iinclude -Isrc/migrate -I$(B)/gen
 LIB_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn \
-            -lxengnttab -lxencall -lxenstore -lxentoollog -luuid -ljson-c -lz
+            -lxengnttab -lxencall -lxenstore -lxentoollog -lxlutil -luuid \
+            -ljson-c -lz
 MECHS    := $(sort $(patsubst src/%/mech.c,%,$(wildcard src/*/mech.c)))
 
 # ---- command line ----------------------------------------------------------
@@ -86,10 +87,11 @@ $(B)/lib/xmig.pc: src/migrate/xmig.pc.in Makefile
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|' $< >$@
 
-$(B)/bin/xmig: $(CLI_OBJ) $(B)/lib/libxmig.so.$(SOMAJOR)
+# With the archive: dump uses the codec, which the shared library hides.
+$(CLI_OBJ): LIB_CFLAGS += -DXMIG_VERSION='"$(VERSION)"'
+$(B)/bin/xmig: $(CLI_OBJ) $(B)/lib/libxmig.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(CLI_OBJ) -L$(B)/lib -lxmig \
-	    -Wl,-rpath,'$$ORIGIN/../lib' -ljson-c -lxentoollog
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 # Stock clients load these, so they are always built without sanitizers.
 $(EMU)/lib/lib%.so.1: tools/emu/lib/%.c tools/emu/lib/%.map \

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * xmig migrate: send a domain to a host where xmig receive runs.  Options of
+ * the engine and its mechanisms are the library's: any that is not the
+ * command's own is handed on by its name.
+ */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+
+enum
+{
+    OPT_PORT = 256, OPT_LIVE, OPT_JSON, OPT_SET, OPT_DEBUG,
+};
+
+static const struct arg_opt opts[] = {
+    { OPT_PORT, "port", true },
+    { OPT_LIVE, "live", false },
+    { OPT_JSON, "json", false },
+    { OPT_SET, "set", true },
+    { OPT_DEBUG, "debug", false },
+    { 'e', NULL, false },                /* xl: nothing waits in background */
+    { 's', NULL, true },                 /* of xl, not here */
+    { 'p', NULL, false },                /* of xl, not here */
+    { 'h', "help", false },
+    { 0, NULL, false },
+};
+
+struct setting
+{
+    char *key, *value;
+};
+
+struct request
+{
+    char *domain, *host;
+    uint16_t port;
+    bool json;
+    struct setting *settings;
+    unsigned int nr_settings;
+};
+
+/* key is copied, value is not. */
+static int add_setting(struct request *r, const char *key, char *value)
+{
+    struct setting *more = realloc(r->settings, (r->nr_settings + 1) *
+                                   sizeof(*more));
+
+    if ( !more )
+        return -ENOMEM;
+    r->settings = more;
+    more[r->nr_settings].key = strdup(key);
+    more[r->nr_settings].value = value;
+    if ( !more[r->nr_settings].key )
+        return -ENOMEM;
+    r->nr_settings++;
+    return 0;
+}
+
+static void request_done(struct request *r)
+{
+    unsigned int i;
+
+    for ( i = 0; i < r->nr_settings; i++ )
+        free(r->settings[i].key);
+    free(r->settings);
+}
+
+/* 0: go on.  -1: the help was asked for.  Else the exit status. */
+static int parse(const struct command *cmd, int argc, char **argv,
+                 struct request *r)
+{
+    bool port_given = false;
+    uint16_t port = 0;
+    const char *why;
+    struct args a;
+    char *value;
+    int opt, rc;
+
+    args_init(&a, cmd, argc, argv);
+    while ( (opt = args_next(&a, opts)) != ARG_END )
+    {
+        rc = 0;
+        switch ( opt )
+        {
+        case OPT_PORT:
+            if ( !cli_port(a.value, &port) )
+                return cli_usage(cmd, "--port %s: a port is a number from 1"
+                                 " to 65535", a.value);
+            port_given = true;
+            break;
+        case OPT_JSON:
+            r->json = true;
+            break;
+        case OPT_SET:
+            value = strchr(a.value, '=');
+            if ( !value || value == a.value )
+                return cli_usage(cmd, "--set %s: must be NAME=VALUE",
+                                 a.value);
+            *value++ = '\0';
+            rc = add_setting(r, a.value, value);
+            break;
+        case OPT_DEBUG:
+            cli.verbose = 3;
+            break;
+        case OPT_LIVE:
+        case 'e':
+            break;
+        case 's':
+            return cli_usage(cmd, "-s is not needed: xmig connects to \"xmig"
+                             " receive\" at the destination itself");
+        case 'p':
+            return cli_usage(cmd, "-p: a migrated domain is never left"
+                             " paused; save it with -p instead");
+        case 'h':
+            cli_help(stdout, cmd);
+            return -1;
+        case ARG_WORD:
+            if ( r->host )
+                return cli_usage(cmd, "\"%s\" is too much: one domain and"
+                                 " one host", a.value);
+            *(r->domain ? &r->host : &r->domain) = a.value;
+            break;
+        case ARG_OTHER:
+            value = args_other_value(&a);
+            if ( !value )
+                return EXIT_NOTHING;
+            rc = add_setting(r, a.name, value);
+            break;
+        default:
+            return EXIT_NOTHING;
+        }
+        if ( rc )
+        {
+            cli_complain("no memory");
+            return EXIT_NOTHING;
+        }
+    }
+
+    if ( !r->host )
+        return cli_usage(cmd, "needs a domain and a host");
+    if ( !cli_host_port(r->host, &r->host, &r->port, &why) )
+        return cli_usage(cmd, "%s", why);
+    if ( port_given && r->port && r->port != port )
+        return cli_usage(cmd, "two different ports, %u and %u", r->port,
+                         port);
+    if ( port_given )
+        r->port = port;
+    return 0;
+}
+
+static int apply_settings(const struct command *cmd, struct xmig *s,
+                          const struct request *r)
+{
+    unsigned int i;
+    int rc;
+
+    for ( i = 0; i < r->nr_settings; i++ )
+    {
+        const struct setting *set = &r->settings[i];
+
+        rc = xmig_option_set(s, set->key, set->value);
+        if ( rc == -ENOENT )
+            return cli_usage(cmd, "there is no option \"%s\"; \"xmig"
+                             " options\" lists them", set->key);
+        if ( rc )
+            return cli_usage(cmd, "%s", xmig_error(s)->text);
+    }
+    return 0;
+}
+
+static int report(struct xmig *s, const struct request *r, int rc)
+{
+    const struct xmig_error *err = xmig_error(s);
+    struct xmig_stats st;
+    struct json_object *obj;
+    char what[512];
+
+    xmig_get_stats(s, &st);
+    if ( r->json )
+    {
+        obj = cli_json_outcome(err, rc, &st);
+        json_object_object_add(obj, "domain",
+                               json_object_new_string(r->domain));
+        json_object_object_add(obj, "host", json_object_new_string(r->host));
+        cli_json_print(obj);
+    }
+    if ( rc )
+    {
+        snprintf(what, sizeof(what), "migrate %.200s to %.200s", r->domain,
+                 r->host);
+        return cli_fail(err, rc, what);
+    }
+
+    if ( !r->json )
+    {
+        printf("%s has moved to %s\n", r->domain, r->host);
+        cli_table(stdout, &st, "runs at the destination");
+    }
+    return EXIT_DONE;
+}
+
+int cmd_migrate(const struct command *cmd, int argc, char **argv)
+{
+    struct request r = { 0 };
+    struct xmig *s = NULL;
+    uint32_t domid;
+    int rc, status;
+
+    status = parse(cmd, argc, argv, &r);
+    if ( status )
+    {
+        status = status < 0 ? EXIT_DONE : status;
+        goto out;
+    }
+    status = cli_open(&s);
+    if ( status )
+        goto out;
+    status = apply_settings(cmd, s, &r);
+    if ( status )
+        goto out;
+    status = cli_find(s, r.domain, &domid);
+    if ( status )
+        goto out;
+
+    cli_cancel_on_signal(s);
+    cli_progress_begin(s);
+    rc = xmig_send(s, domid, r.host, r.port);
+    cli_progress_end(s);
+    status = report(s, &r, rc);
+
+ out:
+    cli_close(s);
+    request_done(&r);
+    return status;
+}

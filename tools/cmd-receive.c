@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * xmig receive: listen for migrations and report each when it has ended.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+
+struct receiver
+{
+    bool json;
+    /* under lock: on_end comes from several threads */
+    pthread_mutex_t lock;
+    int last_status;
+};
+
+static void print_json(uint32_t domid, const char *name,
+                       const struct xmig_error *err,
+                       const struct xmig_stats *st)
+{
+    struct json_object *obj = cli_json_outcome(err, err->code, st);
+
+    json_object_object_add(obj, "domain",
+                           json_object_new_string(name ? name : ""));
+    json_object_object_add(obj, "domid", json_object_new_int64(domid));
+    /* One object a line, so that a reader can take them one by one. */
+    puts(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
+                                        JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(obj);
+}
+
+static void on_end(void *data, uint32_t domid, const char *name,
+                   const struct xmig_error *err, const struct xmig_stats *st)
+{
+    struct receiver *r = data;
+    char what[256], a[32], b[32];
+
+    pthread_mutex_lock(&r->lock);
+    r->last_status = cli_status(err, err->code);
+    if ( r->json )
+        print_json(domid, name, err, st);
+    if ( err->code )
+    {
+        snprintf(what, sizeof(what), "receive %.200s",
+                 name && *name ? name : "a domain");
+        cli_fail(err, err->code, what);
+    }
+    else if ( !r->json )
+        printf("%s runs here as domain %"PRIu32": %s in %s\n", name, domid,
+               cli_bytes(st->transferred_bytes, a),
+               cli_time(st->total_time_us, b));
+    fflush(stdout);
+    pthread_mutex_unlock(&r->lock);
+}
+
+int cmd_receive(const struct command *cmd, int argc, char **argv)
+{
+    static const struct arg_opt opts[] = {
+        { 256, "listen", true },
+        { 257, "port", true },
+        { 258, "once", false },
+        { 259, "json", false },
+        { 'h', "help", false },
+        { 0, NULL, false },
+    };
+    struct receiver r = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    uint16_t port = 0, listen_port = 0;
+    char *addr = NULL;
+    const char *why;
+    bool once = false;
+    struct xmig *s = NULL;
+    struct args a;
+    int opt, rc, status;
+
+    args_init(&a, cmd, argc, argv);
+    while ( (opt = args_next(&a, opts)) != ARG_END )
+    {
+        switch ( opt )
+        {
+        case 256:
+            addr = a.value;
+            break;
+        case 257:
+            if ( !cli_port(a.value, &port) )
+                return cli_usage(cmd, "--port %s: a port is a number from 1"
+                                 " to 65535", a.value);
+            break;
+        case 258:
+            once = true;
+            break;
+        case 259:
+            r.json = true;
+            break;
+        case 'h':
+            cli_help(stdout, cmd);
+            return EXIT_DONE;
+        case ARG_WORD:
+            return cli_usage(cmd, "\"%s\" is too much", a.value);
+        case ARG_OTHER:
+            return cli_usage(cmd, "unknown option --%s", a.name);
+        default:
+            return EXIT_NOTHING;
+        }
+    }
+    if ( addr && addr[0] == ':' )        /* all addresses, this port */
+    {
+        if ( !cli_port(addr + 1, &listen_port) )
+            return cli_usage(cmd, "--listen %s: a port is a number from 1 to"
+                             " 65535", addr);
+        addr = NULL;
+    }
+    else if ( addr && !cli_host_port(addr, &addr, &listen_port, &why) )
+        return cli_usage(cmd, "--listen: %s", why);
+    if ( port && listen_port && port != listen_port )
+        return cli_usage(cmd, "two different ports, %u and %u", listen_port,
+                         port);
+    if ( listen_port )
+        port = listen_port;
+
+    status = cli_open(&s);
+    if ( status )
+        return status;
+
+    cli_cancel_on_signal(s);
+    rc = xmig_serve(s, addr, port, once, on_end, &r);
+    if ( rc == -ECANCELED )
+        status = EXIT_DONE;              /* that is how it is ended */
+    else if ( rc && once && r.last_status )
+        status = r.last_status;          /* has been told */
+    else if ( rc )
+        status = cli_fail(xmig_error(s), rc, "receive");
+    else
+        status = once ? r.last_status : EXIT_DONE;
+
+    cli_close(s);
+    return status;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * xmig recover: settle migrations whose outcome is not known.
+ */
+#include <errno.h>
+
+#include "cmd.h"
+
+int cmd_recover(const struct command *cmd, int argc, char **argv)
+{
+    static const struct arg_opt opts[] = {
+        { 256, "fenced", false },
+        { 'h', "help", false },
+        { 0, NULL, false },
+    };
+    const char *name = NULL;
+    bool fenced = false;
+    struct xmig *s = NULL;
+    struct args a;
+    char what[256];
+    int opt, rc, status;
+
+    args_init(&a, cmd, argc, argv);
+    while ( (opt = args_next(&a, opts)) != ARG_END )
+    {
+        switch ( opt )
+        {
+        case 256:
+            fenced = true;
+            break;
+        case 'h':
+            cli_help(stdout, cmd);
+            return EXIT_DONE;
+        case ARG_WORD:
+            if ( name )
+                return cli_usage(cmd, "one domain, or all");
+            name = a.value;
+            break;
+        case ARG_OTHER:
+            return cli_usage(cmd, "unknown option --%s", a.name);
+        default:
+            return EXIT_NOTHING;
+        }
+    }
+
+    status = cli_open(&s);
+    if ( status )
+        return status;
+
+    cli_cancel_on_signal(s);
+    rc = xmig_recover(s, name, fenced);
+    if ( rc )
+    {
+        snprintf(what, sizeof(what), "recover %.200s",
+                 name ? name : "what is open");
+        status = cli_fail(xmig_error(s), rc, what);
+    }
+    else
+        puts("Nothing is left in doubt.");
+
+    cli_close(s);
+    return status;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * xmig: the table of commands, and the options that stand before one.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+
+const struct command commands[] = {
+    { "list", "[-l] [--json] [DOMAIN]", "list the domains of this host",
+      "-l, --long        all details, as JSON\n"
+      "    --json        the same\n",
+      cmd_list },
+    { "save", "[-c | -p] [--plain] DOMAIN FILE",
+      "save a domain to a file (- is the standard output)",
+      "-c                leave the domain running\n"
+      "-p                leave the domain paused\n"
+      "    --plain       only the stream that stock tools read, without the\n"
+      "                  configuration in front of it\n"
+      "    --json        print the figures as JSON\n",
+      cmd_save },
+    { "restore", "[-p] [-C CONFIG | CONFIG] FILE",
+      "build a domain from a file (- is the standard input)",
+      "-p                leave the domain paused\n"
+      "-C, --config FILE configuration in the syntax of xl.cfg; needed where\n"
+      "                  the file brings none\n"
+      "    --json        print the figures as JSON\n",
+      cmd_restore },
+    { "migrate", "[OPTIONS] DOMAIN HOST[:PORT]",
+      "move a running domain to the host where xmig receive runs",
+      "    --port PORT   of the destination (8002)\n"
+      "    --live        accepted: it always is\n"
+      "    --json        print the figures as JSON\n"
+      "    --set K=V     set an option by its full name\n"
+      "    --NAME VALUE  set any option that xmig options lists, such as\n"
+      "                  --bandwidth, --downtime-limit, --max-iters,\n"
+      "                  --parallel\n",
+      cmd_migrate },
+    { "receive", "[--listen ADDR[:PORT]] [--port PORT] [--once] [--json]",
+      "receive domains that are migrated here",
+      "    --listen A    address to listen on, perhaps with :PORT (all, 8002)\n"
+      "    --port PORT   port to listen on\n"
+      "    --once        end after one migration\n"
+      "    --json        print a JSON object for each migration\n",
+      cmd_receive },
+    { "recover", "[--fenced] [DOMAIN]",
+      "settle migrations whose outcome is not known",
+      "    --fenced      the destination is off and will not come back with\n"
+      "                  the guest: resume the guest here\n",
+      cmd_recover },
+    { "dump", "[--json] [FILE]",
+      "print a saved domain's stream, a line a record, or refuse it",
+      "    --json        print a JSON object for each record\n",
+      cmd_dump },
+    { "options", "[--names | --json]", "list the options of migrate",
+      "    --names       only their names\n"
+      "    --json        as JSON\n",
+      cmd_options },
+    { "help", "[COMMAND]", "explain a command", "", cmd_help },
+    { "version", "[--json]", "print the version",
+      "    --json        as JSON\n", cmd_version },
+    { NULL, NULL, NULL, NULL, NULL },
+};
+
+struct cli cli;
+
+static const struct arg_opt global_opts[] = {
+    { 'v', "verbose", false },
+    { 't', "progress", false },
+    { 'f', "force", false },             /* of xl; nothing to force here */
+    { 'h', "help", false },
+    { 'V', "version", false },
+    { 256, "state-dir", true },
+    { 0, NULL, false },
+};
+
+int main(int argc, char **argv)
+{
+    static char help_word[] = "help";
+    const struct command *cmd;
+    struct args a;
+    int opt;
+
+    args_init(&a, NULL, argc, argv);
+    while ( (opt = args_next(&a, global_opts)) != ARG_END )
+    {
+        switch ( opt )
+        {
+        case 'v':
+            cli.verbose++;
+            break;
+        case 't':
+            cli.progress = true;
+            break;
+        case 'f':
+            break;
+        case 'h':
+            a.value = help_word;
+            goto word;
+        case 'V':
+            return cmd_version(NULL, 1, argv);
+        case 256:
+            cli.state_dir = a.value;
+            break;
+        case ARG_WORD:
+            goto word;
+        case ARG_OTHER:
+            return cli_usage(NULL, "unknown option --%s", a.name);
+        default:
+            return EXIT_NOTHING;
+        }
+    }
+
+    cli_help(stderr, NULL);
+    return EXIT_NOTHING;
+
+ word:
+    for ( cmd = commands; cmd->name; cmd++ )
+        if ( !strcmp(cmd->name, a.value) )
+            return cmd->run(cmd, argc - a.at + 1, argv + a.at - 1);
+
+    return cli_usage(NULL, "there is no command \"%s\"", a.value);
+}
