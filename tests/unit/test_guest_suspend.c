@@ -39,7 +39,7 @@ static const char *get(const char *path)
 static int boot(void **state)
 {
     (void)state;
-    f = fake_create(2048, 64, 4, "program=cpu fill=256K");
+    f = fake_create(2048, 64, 4, "program=dirty size=1M rate=4M fill=256K");
     assert_true(fake_run(f, 2000000, fake_is_running));
     fake_run_us(f, 20000);
     return 0;
