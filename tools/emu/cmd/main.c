@@ -23,8 +23,8 @@ static const struct verb verbs[] = {
     { "list", "list [DIR]", "list the domains of a host", verb_list },
     { "console", "console [DIR] DOMAIN", "print a domain's console log",
       verb_console },
-    { "wait", "wait [--node PATH[=PATTERN] | --shutdown | --gone]"
-      " [--timeout SECONDS] [DIR] DOMAIN",
+    { "wait", "wait [--node PATH[=PATTERN] | --node PATH --change |"
+      " --shutdown | --gone] [--timeout SECONDS] [DIR] DOMAIN",
       "wait for a xenstore node under the domain, or for its end",
       verb_wait },
     { "fault", "fault [DIR] RULE | --list [DIR] | --clear [DIR]",

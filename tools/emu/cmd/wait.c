@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * xmig-emu wait: until a node under the domain's xenstore directory has a
- * value, the domain has shut down, or it is gone.  Ends early, as a failure,
+ * value or another value, the domain has shut down, or it is gone.  Ends early, as a failure,
  * when the awaited thing can't come any more.
  */
 #include <errno.h>
@@ -19,15 +19,16 @@
 #define DEFAULT_TIMEOUT_S 30
 #define MAX_TIMEOUT_S     86400
 
-enum wait_for { WAIT_NODE, WAIT_SHUTDOWN, WAIT_GONE };
+enum wait_for { WAIT_NODE, WAIT_CHANGE, WAIT_SHUTDOWN, WAIT_GONE };
 
 struct wait
 {
     struct tools t;
     uint32_t domid;
     enum wait_for what;
-    char path[256];          /* WAIT_NODE */
+    char path[256];          /* WAIT_NODE, WAIT_CHANGE */
     const char *value;       /* a shell pattern; NULL: any but none and "" */
+    char *first;             /* WAIT_CHANGE: what it held at the start */
     char *last;              /* what the node held when last seen */
 };
 
@@ -42,6 +43,15 @@ static int life(struct wait *w, unsigned int *ret_reason)
     *ret_reason = info.shutdown_reason;
 
     return info.shutdown || info.crashed;
+}
+
+/* The node is there: is it as awaited? */
+static bool is_so(const struct wait *w)
+{
+    if ( w->what == WAIT_CHANGE )
+        return w->first && strcmp(w->first, w->last);
+
+    return w->value ? !fnmatch(w->value, w->last, 0) : *w->last;
 }
 
 /* 0 it is so, -EAGAIN not yet, else it can't be any more. */
@@ -65,7 +75,7 @@ static int look(struct wait *w)
 
     free(w->last);
     w->last = node_get(w->t.xs, "%s", w->path);
-    if ( w->last && (w->value ? !fnmatch(w->value, w->last, 0) : *w->last) )
+    if ( w->last && is_so(w) )
     {
         printf("%s\n", w->last);
         return 0;
@@ -109,7 +119,7 @@ static int watch_loop(struct wait *w, uint64_t timeout_s)
             return -EPIPE;
         }
     }
-    if ( w->what == WAIT_NODE )
+    if ( w->what == WAIT_NODE || w->what == WAIT_CHANGE )
         err("%s is still \"%s\" after %lu s%s%s", w->path, w->last ?: "",
             (unsigned long)timeout_s, w->value ? ", awaited: " : "",
             w->value ?: "");
@@ -146,6 +156,8 @@ static int wait_dom(const struct host *h, const char *dom, char *node,
         }
         snprintf(w->path, sizeof(w->path), "/local/domain/%u/%.180s",
                  w->domid, node);
+        if ( w->what == WAIT_CHANGE )
+            w->first = node_get(w->t.xs, "%s", w->path) ?: strdup("");
     }
     if ( (node && !xs_watch(w->t.xs, w->path, "node")) ||
          !xs_watch(w->t.xs, "@releaseDomain", "release") )
@@ -157,6 +169,7 @@ static int wait_dom(const struct host *h, const char *dom, char *node,
     rc = watch_loop(w, timeout_s);
 
  out:
+    free(w->first);
     free(w->last);
     tools_close(&w->t);
 
@@ -167,6 +180,7 @@ int verb_wait(int argc, char **argv)
 {
     static const struct option opts[] = {
         { "node", required_argument, NULL, 'n' },
+        { "change", no_argument, NULL, 'c' },
         { "shutdown", no_argument, NULL, 's' },
         { "gone", no_argument, NULL, 'g' },
         { "timeout", required_argument, NULL, 't' },
@@ -178,11 +192,14 @@ int verb_wait(int argc, char **argv)
     struct host h;
     int c, rc;
 
-    while ( (c = getopt_long(argc, argv, "n:sgt:", opts, NULL)) != -1 )
+    while ( (c = getopt_long(argc, argv, "n:csgt:", opts, NULL)) != -1 )
         switch ( c )
         {
         case 'n':
             node = optarg;
+            break;
+        case 'c':
+            w.what = WAIT_CHANGE;
             break;
         case 's':
             w.what = WAIT_SHUTDOWN;
@@ -198,7 +215,7 @@ int verb_wait(int argc, char **argv)
         default:
             return usage(argv[0]);
         }
-    if ( (w.what == WAIT_NODE) != !!node )
+    if ( (w.what == WAIT_NODE || w.what == WAIT_CHANGE) != !!node )
         return usage(argv[0]);
     rc = host_from_args(&h, argc, argv, &optind, 1, false);
     if ( rc )
