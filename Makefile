@@ -66,7 +66,7 @@ $(B)/%.o: %.c
 
 $(B)/gen/mechs.inc: $(MECHS:%=src/%/mech.c) Makefile
 	@mkdir -p $(@D)
-	$(Q)printf '%s\n' $(MECHS:%='XMIG_MECH(%)') >$@
+	$(Q)printf '%s\n' $(foreach m,$(MECHS),'XMIG_MECH($(m))') >$@
 
 $(B)/src/migrate/registry.o: $(B)/gen/mechs.inc
 
