@@ -168,6 +168,11 @@ void chan_set_err(struct chan *c, struct err *e)
     c->err = e;
 }
 
+void chan_set_cancel(struct chan *c, const struct cancel *cancel)
+{
+    c->cancel = cancel;
+}
+
 uint64_t chan_bytes_read(const struct chan *c)
 {
     return atomic_load_explicit(&c->bytes_read, memory_order_relaxed);

@@ -95,6 +95,8 @@ void chan_set_deadline(struct chan *c, uint64_t deadline_us);
 void chan_set_bucket(struct chan *c, struct bucket *b);
 /* Record failures elsewhere. */
 void chan_set_err(struct chan *c, struct err *e);
+/* Be stopped by another, or (NULL) by nothing.  Between transfers. */
+void chan_set_cancel(struct chan *c, const struct cancel *cancel);
 
 /*
  * Read exactly len bytes.
@@ -167,7 +169,8 @@ int chan_connect(const char *host, uint16_t port, uint64_t deadline_us,
  * see chan_local_port().
  *   -EADDRINUSE, -EADDRNOTAVAIL, -EACCES
  */
-int chan_listen(const char *bind_to, uint16_t port, struct err *e, int *ret_fd);
+int chan_listen(const char *bind_to, uint16_t port, struct err *e,
+                int *ret_fd);
 int chan_local_port(int fd, uint16_t *ret_port);
 /* -ETIMEDOUT when nobody came: records nothing then. */
 int chan_accept(int listen_fd, uint64_t deadline_us,

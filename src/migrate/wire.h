@@ -75,6 +75,7 @@ enum wire_type
     WIRE_BYE        = WIRE_TYPE(WIRE_ID_ENGINE, 18),
     WIRE_QUERY_REC  = WIRE_TYPE(WIRE_ID_ENGINE, 19),
     WIRE_OUTCOME    = WIRE_TYPE(WIRE_ID_ENGINE, 20),
+    WIRE_ALIVE      = WIRE_TYPE(WIRE_ID_ENGINE, 21),
     WIRE_PAGES      = WIRE_TYPE(WIRE_ID_ENGINE, 32),
     WIRE_ROUND_END  = WIRE_TYPE(WIRE_ID_ENGINE, 33),
 };
@@ -124,7 +125,8 @@ int wire_hdr_decode(const uint8_t in[WIRE_HDR_BYTES], enum wire_role role,
 int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
                    size_t covered_bytes, struct err *e);
 
-/* Bodies without fields: PREPARED ARM ARMED READY GO BYE have length 0. */
+/* Bodies without fields: PREPARED ARM ARMED READY GO BYE ALIVE have length
+ * 0. */
 
 /* ---- HELLO ------------------------------------------------------------- */
 
