@@ -136,9 +136,6 @@ static int map_msg(struct conn *c, struct gnt_conn *s, uint32_t len)
     rc = -ENOSPC;
     if ( req.num > s->max - s->nr_mapped )
         return reply_error(c, EMU_GNTTAB_MAP, rc);
-    rc = fault_check(c->host, c, "gnttab", "map");
-    if ( rc )
-        return reply_error(c, EMU_GNTTAB_MAP, rc);
 
     rc = -ENOMEM;
     map = calloc(1, sizeof(*map) + req.num * sizeof(map->page[0]));
