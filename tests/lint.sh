@@ -47,7 +47,8 @@ scripts_are_clean() {
     command -v shellcheck >/dev/null || { echo "SKIP:no shellcheck"; return 1; }
     files | while read -r f; do
         head -n 1 "$f" | grep -qaE '^#!/bin/(ba)?sh' && echo "$f"
-    done | xargs -r -d '\n' shellcheck -x
+    done | xargs -r -d '\n' \
+        shellcheck -S warning -x -P SCRIPTDIR
 }
 
 header_stands_alone() {

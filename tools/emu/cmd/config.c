@@ -88,10 +88,10 @@ int config_parse_vif(const char *spec, struct vif_config *ret_v)
                 err("vif \"%s\": \"%s\" is no MAC address", spec, eq);
                 goto out;
             }
-            strcpy(v.mac, eq);
+            memcpy(v.mac, eq, strlen(eq) + 1);
         }
         else if ( !strcmp(word, "bridge") && strlen(eq) < sizeof(v.bridge) )
-            strcpy(v.bridge, eq);
+            memcpy(v.bridge, eq, strlen(eq) + 1);
         else
             err("warning: vif \"%s\": \"%s\" is ignored", spec, word);
     }

@@ -38,7 +38,7 @@ static int find_base(struct host *h)
         *strrchr(real, '/') = '\0';
         if ( strlen(real) >= sizeof(h->base) )
             return -ENAMETOOLONG;
-        strcpy(h->base, real);
+        memcpy(h->base, real, strlen(real) + 1);
         snprintf(h->libdir, sizeof(h->libdir), "%s/lib", h->base);
         return 0;
     }
@@ -65,7 +65,7 @@ int host_from_dir(struct host *h, const char *dir)
             "%d can be used", real, strlen(real), HOST_DIR_MAX);
         return -ENAMETOOLONG;
     }
-    strcpy(h->dir, real);
+    memcpy(h->dir, real, strlen(real) + 1);
 
     return find_base(h);
 }

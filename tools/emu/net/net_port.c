@@ -26,7 +26,7 @@ int net_port_connect(const char *path, int *ret_fd)
 
     if ( strlen(path) >= sizeof(sa.sun_path) )
         return -ENAMETOOLONG;
-    strcpy(sa.sun_path, path);
+    memcpy(sa.sun_path, path, strlen(path) + 1);
 
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if ( fd < 0 )

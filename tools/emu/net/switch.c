@@ -309,7 +309,7 @@ static int listen_on(struct sw *s)
 
     if ( strlen(s->path) >= sizeof(sa.sun_path) )
         return -ENAMETOOLONG;
-    strcpy(sa.sun_path, s->path);
+    memcpy(sa.sun_path, s->path, strlen(s->path) + 1);
     rc = net_port_connect(s->path, &probe);
     if ( !rc || rc == -EAGAIN )
     {
