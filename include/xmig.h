@@ -28,7 +28,7 @@ extern "C" {
 struct xentoollog_logger;
 struct xmig;
 
-/* ---- Where the guest is -------------------------------------------------- */
+/* ---- Where the guest is ------------------------------------------------- */
 
 /*
  * The one fact above all: who owns the guest.  Part of every error record,
@@ -89,7 +89,7 @@ void xmig_close(struct xmig *s);
  */
 int xmig_set_state_dir(struct xmig *s, const char *dir);
 
-/* ---- Options -------------------------------------------------------------- */
+/* ---- Options ------------------------------------------------------------ */
 
 struct xmig_option
 {
@@ -113,7 +113,7 @@ int xmig_option_set(struct xmig *s, const char *key, const char *value);
  * the next call on s. */
 int xmig_option_get(struct xmig *s, unsigned int i, struct xmig_option *ret);
 
-/* ---- Progress and figures ------------------------------------------------ */
+/* ---- Progress and figures ----------------------------------------------- */
 
 enum xmig_phase
 {
@@ -164,7 +164,7 @@ void xmig_get_stats(struct xmig *s, struct xmig_stats *ret_stats);
  */
 void xmig_cancel(struct xmig *s);
 
-/* ---- Domains -------------------------------------------------------------- */
+/* ---- Domains ------------------------------------------------------------ */
 
 struct xmig_domain
 {
@@ -189,7 +189,7 @@ int xmig_domain_list(struct xmig *s, struct xmig_domain **ret_list,
 int xmig_domain_find(struct xmig *s, const char *name_or_id,
                      uint32_t *ret_domid);
 
-/* ---- Migration ------------------------------------------------------------ */
+/* ---- Migration ---------------------------------------------------------- */
 
 /*
  * Move a running domain to the host where xmig_serve() listens.
@@ -243,7 +243,7 @@ int xmig_serve(struct xmig *s, const char *bind, uint16_t port, bool once,
  */
 int xmig_recover(struct xmig *s, const char *name_or_id, bool fenced);
 
-/* ---- Files ---------------------------------------------------------------- */
+/* ---- Files -------------------------------------------------------------- */
 
 /*
  * Save a domain to fd as a Xen migration v2 stream (libxc "XENF" version 3)

@@ -132,7 +132,7 @@ char *args_other_value(struct args *a)
     return NULL;
 }
 
-/* ---- Messages about usage --------------------------------------------------- */
+/* ---- Messages about usage ----------------------------------------------- */
 
 void cli_usage_line(FILE *f, const struct command *cmd)
 {
@@ -217,7 +217,7 @@ int cmd_help(const struct command *cmd, int argc, char **argv)
     return EXIT_DONE;
 }
 
-/* ---- Addresses ------------------------------------------------------------------ */
+/* ---- Addresses ---------------------------------------------------------- */
 
 bool cli_port(const char *text, uint16_t *ret_port)
 {

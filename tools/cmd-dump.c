@@ -50,7 +50,7 @@ static int read_fd(void *data, void *buf, size_t bytes)
     return 0;
 }
 
-/* ---- Lines --------------------------------------------------------------------- */
+/* ---- Lines -------------------------------------------------------------- */
 
 /* A record with details as text, or as the members of obj (consumed). */
 static void __attribute__((format(printf, 6, 7)))
@@ -103,7 +103,7 @@ static void add_text(struct json_object *obj, const char *key,
         json_object_object_add(obj, key, json_object_new_string(text));
 }
 
-/* ---- What stands in front -------------------------------------------------------- */
+/* ---- What stands in front ----------------------------------------------- */
 
 static int print_our_front(struct dump *d, const struct image_front *f)
 {
@@ -173,7 +173,7 @@ static int dump_front(struct dump *d, struct image_front *f)
     return 0;
 }
 
-/* ---- Records -------------------------------------------------------------------- */
+/* ---- Records ------------------------------------------------------------ */
 
 static bool page_zero(const uint8_t *page)
 {

@@ -58,7 +58,7 @@ struct cli
 };
 extern struct cli cli;
 
-/* ---- Arguments (cli-args.c) ------------------------------------------------ */
+/* ---- Arguments (cli-args.c) --------------------------------------------- */
 
 struct arg_opt
 {
@@ -107,7 +107,7 @@ bool cli_host_port(char *text, char **ret_host, uint16_t *ret_port,
                    const char **ret_why);
 bool cli_port(const char *text, uint16_t *ret_port);
 
-/* ---- The handle (cli-host.c) ------------------------------------------------- */
+/* ---- The handle (cli-host.c) -------------------------------------------- */
 
 /*
  * Open the library and set the state directory.  Returns 0, or the exit
@@ -120,7 +120,7 @@ void cli_cancel_on_signal(struct xmig *s);
 /* Find a domain; returns 0, or the exit status after telling why not. */
 int cli_find(struct xmig *s, const char *name_or_id, uint32_t *ret_domid);
 
-/* ---- Failures (cli-error.c) --------------------------------------------------- */
+/* ---- Failures (cli-error.c) --------------------------------------------- */
 
 /* "xmig: ...": for failures of the command line itself. */
 void cli_complain(const char *fmt, ...)
@@ -134,7 +134,7 @@ int cli_fail(const struct xmig_error *err, int rc, const char *what);
 int cli_status(const struct xmig_error *err, int rc);
 const char *cli_guest_sentence(enum xmig_guest guest);
 
-/* ---- Progress and figures (cli-progress.c) --------------------------------------- */
+/* ---- Progress and figures (cli-progress.c) ------------------------------ */
 
 /* Show a line of progress on stderr, if it is a terminal or -t was given. */
 void cli_progress_begin(struct xmig *s);
@@ -146,7 +146,7 @@ const char *cli_bytes(uint64_t bytes, char buf[32]);
 /* "1.23 s", "45.6 ms" */
 const char *cli_time(uint64_t us, char buf[32]);
 
-/* ---- JSON (cli-json.c) ------------------------------------------------------------- */
+/* ---- JSON (cli-json.c) -------------------------------------------------- */
 
 struct json_object;
 

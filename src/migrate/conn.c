@@ -50,7 +50,7 @@ void conn_set_role(struct conn *c, enum wire_role role, unsigned int lane)
     c->lane = lane;
 }
 
-/* ---- Sending ------------------------------------------------------------- */
+/* ---- Sending ------------------------------------------------------------ */
 
 int conn_send(struct conn *c, uint32_t type, const void *body, size_t len)
 {
@@ -118,7 +118,7 @@ void conn_send_error(struct conn *c, int rc, enum xmig_guest guest,
     chan_set_err(c->chan, keep);
 }
 
-/* ---- Receiving ------------------------------------------------------------- */
+/* ---- Receiving ---------------------------------------------------------- */
 
 static int make_room(struct conn *c, size_t want)
 {

@@ -125,7 +125,7 @@ int image_check_dhdr(struct image_state *st, const struct image_dhdr *hdr,
     return 0;
 }
 
-/* ---- Record headers ------------------------------------------------------ */
+/* ---- Record headers ----------------------------------------------------- */
 
 /* The shortest and longest body, and the size of its parts. */
 static int check_length(const struct image_rhdr *rec, uint32_t min,
@@ -269,7 +269,7 @@ int image_check_record(struct image_state *st, const struct image_rhdr *rec,
     return 0;
 }
 
-/* ---- Bodies -------------------------------------------------------------- */
+/* ---- Bodies ------------------------------------------------------------- */
 
 int image_check_pages(const struct image_rhdr *rec,
                       const struct image_pages *hdr, struct image_why *why)

@@ -100,7 +100,7 @@ void session_init(struct session *s, struct xmig *x, bool source);
 /* A thread of the session failed with rc: every wait of it ends. */
 void session_fail(struct session *s, int rc);
 
-/* ---- mechanisms (engine.c) ------------------------------------------------- */
+/* ---- mechanisms (engine.c) ---------------------------------------------- */
 
 struct sendset;
 struct wire_record;

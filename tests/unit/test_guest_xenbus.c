@@ -93,7 +93,7 @@ static const struct guest_hv hv =
     .evtchn_send = evtchn_send,
 };
 
-/* ---- xenstored's side ---------------------------------------------------- */
+/* ---- xenstored's side --------------------------------------------------- */
 
 static struct xenstore_domain_interface *ring(void)
 {
@@ -189,7 +189,7 @@ static int end(void **state)
     return 0;
 }
 
-/* ---- tests --------------------------------------------------------------- */
+/* ---- tests -------------------------------------------------------------- */
 
 static void read_is_answered(void **state)
 {

@@ -37,7 +37,7 @@ static const struct
 } params = { { 2, 0 }, { { 1, 0xfeffe }, { 17, 0xfefff } } };
 static const char config[16] = "any bytes";
 
-/* ---- A stream in memory --------------------------------------------------- */
+/* ---- A stream in memory ------------------------------------------------- */
 
 struct mem
 {
@@ -191,7 +191,7 @@ static int read_stream(struct mem *m, uint32_t *ret_types,
     return rc;
 }
 
-/* ---- Tests ------------------------------------------------------------------ */
+/* ---- Tests -------------------------------------------------------------- */
 
 static void records_are_as_in_the_golden_files(void **s)
 {

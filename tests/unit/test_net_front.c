@@ -60,7 +60,7 @@ static struct
     uint32_t next_gfn;
 } t;
 
-/* ---- store ------------------------------------------------------------------ */
+/* ---- store -------------------------------------------------------------- */
 
 static char *node(const char *path)
 {
@@ -156,7 +156,7 @@ int xenbus_unwatch(struct guest_env *env, const char *path,
     return -ENOENT;
 }
 
-/* ---- kernel ------------------------------------------------------------------- */
+/* ---- kernel ------------------------------------------------------------- */
 
 void guest_call(struct guest_env *env, uint32_t fn, uint32_t arg,
                 const struct xenbus_msg *msg)
@@ -266,7 +266,7 @@ static const struct guest_hv hv = {
     .grant_table = grant_table,
 };
 
-/* ---- helpers ---------------------------------------------------------------------- */
+/* ---- helpers ------------------------------------------------------------ */
 
 static struct netfront *nf(void)
 {
@@ -405,7 +405,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- tests --------------------------------------------------------------------------- */
+/* ---- tests -------------------------------------------------------------- */
 
 static void guest_without_interface_stays_quiet(void **state)
 {

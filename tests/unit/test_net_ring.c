@@ -41,7 +41,7 @@ static struct
     bool copy_fails;
 } t;
 
-/* ---- the guest kernel and its hypervisor, as far as the driver needs ------ */
+/* ---- the guest kernel and its hypervisor, as far as the driver needs ---- */
 
 static void *grant_table(struct guest_env *env, unsigned int *ret_nr)
 {
@@ -83,7 +83,7 @@ void guest_call(struct guest_env *env, uint32_t fn, uint32_t arg,
     t.heard++;
 }
 
-/* ---- the backend ------------------------------------------------------------ */
+/* ---- the backend -------------------------------------------------------- */
 
 static int16_t copy_one(const xengnttab_grant_copy_segment_t *s)
 {
@@ -150,7 +150,7 @@ static bool backend(void)
     return notify;
 }
 
-/* ---- helpers ---------------------------------------------------------------- */
+/* ---- helpers ------------------------------------------------------------ */
 
 static int send_word(uint32_t word, size_t len)
 {
@@ -216,7 +216,7 @@ static netif_tx_request_t *raw_request(uint32_t i)
     return &s->ring[i % RING_SIZE(&t.back.tx)].req;
 }
 
-/* ---- tests: both ends --------------------------------------------------------- */
+/* ---- tests: both ends --------------------------------------------------- */
 
 static void sent_frame_reaches_the_backend(void **state)
 {
@@ -344,7 +344,7 @@ static void slow_switch_stops_the_ring_without_loss(void **state)
         assert_int_equal(t.out_word[i], i);
 }
 
-/* ---- tests: a new host ---------------------------------------------------------- */
+/* ---- tests: a new host -------------------------------------------------- */
 
 static void new_host(void)
 {
@@ -444,7 +444,7 @@ static void grants_in_use_are_not_taken_back(void **state)
         assert_int_equal(t.grants[i].flags, 0);
 }
 
-/* ---- tests: ill-behaved ends ------------------------------------------------------ */
+/* ---- tests: ill-behaved ends -------------------------------------------- */
 
 static void refused_grant_is_answered_with_an_error(void **state)
 {

@@ -39,7 +39,7 @@ static struct
     uint32_t receiver;
 } t;
 
-/* ---- the kernel and the driver ---------------------------------------------- */
+/* ---- the kernel and the driver ------------------------------------------ */
 
 void kernel_bad(struct guest_env *env, const char *fmt, ...)
 {
@@ -96,7 +96,7 @@ int netfront_send(struct guest_env *env, const void *frame, size_t len)
     return 0;
 }
 
-/* ---- helpers ------------------------------------------------------------------ */
+/* ---- helpers ------------------------------------------------------------ */
 
 static int setup(void **state)
 {
@@ -177,7 +177,7 @@ static struct net_msg read_one(uint64_t session, uint64_t number)
     return msg;
 }
 
-/* ---- tests ---------------------------------------------------------------------- */
+/* ---- tests -------------------------------------------------------------- */
 
 static void answer_tells_what_was_there_before(void **state)
 {

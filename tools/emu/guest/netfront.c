@@ -63,7 +63,7 @@ static void look(struct netfront *nf)
     nf->state = NETFRONT_LOOK;
 }
 
-/* ---- connecting and closing ---------------------------------------------- */
+/* ---- connecting and closing --------------------------------------------- */
 
 static void drop_port(struct guest_env *env, struct netfront *nf)
 {
@@ -155,7 +155,7 @@ static void backend_is(struct guest_env *env, struct netfront *nf,
     }
 }
 
-/* ---- what xenstore and timers say ---------------------------------------- */
+/* ---- what xenstore and timers say --------------------------------------- */
 
 /* An answer: does it belong to the present connection? */
 static bool is_current(struct netfront *nf, uint32_t arg)
@@ -320,7 +320,7 @@ void netfront_on_timer(struct guest_env *env, uint32_t arg,
     }
 }
 
-/* ---- sending what is to do ------------------------------------------------ */
+/* ---- sending what is to do ---------------------------------------------- */
 
 static int publish(struct guest_env *env, const struct netfront *nf)
 {
@@ -430,7 +430,7 @@ static bool submit_all(struct guest_env *env, struct netfront *nf)
     return queued;
 }
 
-/* ---- driver operations ----------------------------------------------------- */
+/* ---- driver operations -------------------------------------------------- */
 
 /* Some frames for rings and buffers.  True: there is more to take. */
 static bool alloc_some(struct guest_env *env, struct netfront *nf)

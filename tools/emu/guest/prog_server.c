@@ -144,7 +144,7 @@ static bool directory_is_right(struct guest_env *env)
     return false;
 }
 
-/* ---- requests -------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 static uint64_t msg_checksum(const struct net_msg *msg)
 {
@@ -261,7 +261,7 @@ void server_on_frame(struct guest_env *env, uint32_t slot,
         s->unsent++;
 }
 
-/* ---- program ---------------------------------------------------------------- */
+/* ---- program ------------------------------------------------------------ */
 
 static bool has_load(const struct guest_env *env)
 {

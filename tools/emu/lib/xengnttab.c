@@ -364,7 +364,7 @@ int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t count,
     return 0;
 }
 
-/* ---- what this dom0's kernel does not offer -------------------------------- */
+/* ---- what this dom0's kernel does not offer ----------------------------- */
 
 static int no_dmabuf(void)
 {
