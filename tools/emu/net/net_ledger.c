@@ -174,6 +174,21 @@ static bool makes_sense(const struct net_ledger *l, const struct net_msg *msg)
     return msg->type == NET_MSG_READ;
 }
 
+/* The first answer to a write. */
+static void note_first(struct net_ledger *l, uint64_t number,
+                       uint64_t latency_us, uint64_t now_us)
+{
+    l->answered++;
+    if ( number < l->highest_answered )
+        l->out_of_order++;
+    else
+        l->highest_answered = number;
+    net_hist_add(&l->latency, latency_us);
+    if ( l->last_answer_us )
+        note_gap(l, l->last_answer_us, now_us - l->last_answer_us);
+    l->last_answer_us = now_us;
+}
+
 enum net_answer net_ledger_answer(struct net_ledger *l,
                                   const struct net_msg *msg, uint64_t now_us,
                                   uint64_t *ret_sent_us,
@@ -224,17 +239,8 @@ enum net_answer net_ledger_answer(struct net_ledger *l,
     }
     r->answered = true;
     skip_answered(l);
-
-    l->answered++;
-    if ( msg->number < l->highest_answered )
-        l->out_of_order++;
-    else
-        l->highest_answered = msg->number;
     latency_us = now_us > r->due_us ? now_us - r->due_us : 0;
-    net_hist_add(&l->latency, latency_us);
-    if ( l->last_answer_us )
-        note_gap(l, l->last_answer_us, now_us - l->last_answer_us);
-    l->last_answer_us = now_us;
+    note_first(l, msg->number, latency_us, now_us);
     if ( ret_sent_us )
         *ret_sent_us = r->first_sent_us;
     if ( ret_latency_us )

@@ -121,42 +121,56 @@ static void tx_answer(struct net_rings *r, const struct packet *p)
     }
 }
 
-int net_rings_tx(struct net_rings *r, bool *ret_notify)
+/*
+ * Find one batch of packets and copy what is in them.  Number of packets
+ * found or -EPROTO; nothing is taken off the ring yet.
+ */
+static int tx_gather(struct net_rings *r, struct packet *packet)
 {
     xengnttab_grant_copy_segment_t segs[NET_RING_BATCH *
                                         XEN_NETIF_NR_SLOTS_MIN];
-    struct packet packet[NET_RING_BATCH];
     unsigned int nr = 0, nr_segs = 0, seg = 0;
     RING_IDX at = r->tx.req_cons;
     int waiting = tx_waiting(r);
-    int rc = 0, more, notify;
 
     if ( waiting < 0 )
         return waiting;
     while ( nr < NET_RING_BATCH && waiting > 0 )
     {
-        rc = tx_look(r, at, waiting, r->buf[nr], &packet[nr], segs + nr_segs);
+        struct packet *p = &packet[nr];
+        int rc = tx_look(r, at, waiting, r->buf[nr], p, segs + nr_segs);
+
         if ( rc == -EAGAIN )
             break;
         if ( rc )
             return rc;
-        at += packet[nr].nr_slots;
-        waiting -= packet[nr].nr_slots;
-        nr_segs += packet[nr].nr_segs;
+        at += p->nr_slots;
+        waiting -= p->nr_slots;
+        nr_segs += p->nr_segs;
         nr++;
     }
     if ( nr_segs && r->ops->copy(r->ctx, nr_segs, segs) )
         for ( unsigned int i = 0; i < nr_segs; i++ )
             segs[i].status = GNTST_general_error;
-
-    rc = 0;
     for ( unsigned int i = 0; i < nr; i++ )
+        for ( unsigned int k = 0; k < packet[i].nr_segs; k++ )
+            if ( segs[seg++].status != GNTST_okay )
+                packet[i].bad = true;
+    return nr;
+}
+
+int net_rings_tx(struct net_rings *r, bool *ret_notify)
+{
+    struct packet packet[NET_RING_BATCH];
+    int nr = tx_gather(r, packet);
+    int rc = 0, more, notify;
+
+    if ( nr < 0 )
+        return nr;
+    for ( int i = 0; i < nr; i++ )
     {
         struct packet *p = &packet[i];
 
-        for ( unsigned int k = 0; k < p->nr_segs; k++ )
-            if ( segs[seg++].status != GNTST_okay )
-                p->bad = true;
         if ( p->bad )
             r->n.tx_errors++;
         else
@@ -176,8 +190,7 @@ int net_rings_tx(struct net_rings *r, bool *ret_notify)
     if ( rc )
         return rc;
     RING_FINAL_CHECK_FOR_REQUESTS(&r->tx, more);
-    /* Half a packet is no work: the rest of it sends an event, as
-     * req_event is then behind what is already there. */
+    /* Half a packet is no work: ask for an event when more is there. */
     if ( more && !nr )
     {
         r->tx.sring->req_event = r->tx.req_cons + more + 1;
