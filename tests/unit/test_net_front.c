@@ -4,7 +4,10 @@
  * array, its answers come when the test says so, and the backend is whoever
  * writes the state node.
  *
- * LINK: tools/emu/guest/netfront.c tools/emu/guest/netfront_ring.c tools/emu/guest/grants.c
+ * Length: one make-believe host under all of the tests.
+ * LINK: tools/emu/guest/netfront.c
+ * LINK: tools/emu/guest/netfront_ring.c
+ * LINK: tools/emu/guest/grants.c
  */
 #include <errno.h>
 #include <setjmp.h>

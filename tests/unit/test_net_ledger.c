@@ -4,7 +4,9 @@
  * server that forgets.  The server here is a few lines that follow the
  * protocol, or break it on purpose.
  *
- * LINK: tools/emu/net/net_ledger.c tools/emu/net/net_hist.c tools/emu/net/net_report.c
+ * LINK: tools/emu/net/net_ledger.c
+ * LINK: tools/emu/net/net_hist.c
+ * LINK: tools/emu/net/net_report.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

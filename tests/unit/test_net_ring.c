@@ -4,7 +4,10 @@
  * a make-believe hypervisor (memory, grant table, event counter) and the
  * backend's ring code over a grant copy that obeys that grant table.
  *
- * LINK: tools/emu/net/net_ring.c tools/emu/guest/netfront_ring.c tools/emu/guest/grants.c
+ * Length: one make-believe host under all of the tests.
+ * LINK: tools/emu/net/net_ring.c
+ * LINK: tools/emu/guest/netfront_ring.c
+ * LINK: tools/emu/guest/grants.c
  */
 #include <errno.h>
 #include <setjmp.h>

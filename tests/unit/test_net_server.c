@@ -3,7 +3,9 @@
  * Guest program "server": what it does with requests, and that it finds
  * damage in its own pages.
  *
- * LINK: tools/emu/guest/prog_server.c tools/emu/net/net_ledger.c tools/emu/net/net_hist.c
+ * LINK: tools/emu/guest/prog_server.c
+ * LINK: tools/emu/net/net_ledger.c
+ * LINK: tools/emu/net/net_hist.c
  */
 #include <errno.h>
 #include <setjmp.h>
