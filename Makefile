@@ -52,7 +52,7 @@ EMU_NET  := $(patsubst tools/emu/net/%.c,$(EMU)/xmig-emu-%,$(filter-out \
 EMU_PROGS := $(EMU)/xmig-emu-host $(EMU)/xmig-emu $(EMU_NET)
 
 all: lib cli emu
-lib: $(B)/lib/libxmig.so.$(SOMAJOR) $(B)/lib/libxmig.a $(B)/lib/xmig.pc
+lib: $(B)/lib/libxmig.so.$(SOMAJOR) $(B)/lib/libxmig.a
 cli: $(B)/bin/xmig
 emu: $(EMU_SO) $(EMU_PROGS) $(EMU)/pvh-kernel
 
@@ -81,11 +81,6 @@ $(B)/lib/libxmig.a: $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $(LIB_OBJ)
-
-$(B)/lib/xmig.pc: src/migrate/xmig.pc.in Makefile
-	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-	    -e 's|@VERSION@|$(VERSION)|' $< >$@
 
 # With the archive: dump uses the codec, which the shared library hides.
 $(CLI_OBJ): LIB_CFLAGS += -DXMIG_VERSION='"$(VERSION)"'
@@ -153,7 +148,9 @@ install: all
 	install -m 644 $(B)/lib/libxmig.a $(D)$(LIBDIR)
 	install -m 755 $(B)/lib/libxmig.so.$(SOMAJOR) $(D)$(LIBDIR)
 	ln -sf libxmig.so.$(SOMAJOR) $(D)$(LIBDIR)/libxmig.so
-	install -m 644 $(B)/lib/xmig.pc $(D)$(LIBDIR)/pkgconfig
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' src/migrate/xmig.pc.in \
+	    >$(D)$(LIBDIR)/pkgconfig/xmig.pc
 	install -m 755 $(EMU_PROGS) $(D)$(EMUDIR)
 	install -m 755 $(EMU_SO) $(D)$(EMUDIR)/lib
 	install -m 644 $(EMU)/pvh-kernel $(D)$(EMUDIR)
