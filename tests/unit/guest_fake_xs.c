@@ -138,12 +138,58 @@ static void tx_end(struct fake_xs *xs, const struct xsd_sockmsg *req,
         fake_xs_set(xs, xs->tx_node[i].path, xs->tx_node[i].value);
 }
 
+static void watch(struct fake_xs *xs, const struct xsd_sockmsg *req,
+                  const char *path, const char *token)
+{
+    unsigned int i;
+
+    reply(xs, req, "OK", 3);
+    if ( req->type == XS_WATCH )
+    {
+        xs->nr_watch_requests++;
+        snprintf(xs->watch[xs->nr_watches].path, 128, "%s", path);
+        snprintf(xs->watch[xs->nr_watches++].token, 64, "%s", token);
+        fire_one(xs, path, token);
+        return;
+    }
+    for ( i = 0; i < xs->nr_watches; i++ )
+        if ( !strcmp(xs->watch[i].token, token) )
+            xs->watch[i] = xs->watch[--xs->nr_watches];
+}
+
+static void tx_start(struct fake_xs *xs, const struct xsd_sockmsg *req)
+{
+    char text[16];
+
+    if ( xs->tx_id )
+    {
+        fail(xs, req, "EBUSY");
+        return;
+    }
+    xs->tx_id = ++xs->last_tx;
+    xs->tx_version = xs->last_version;
+    xs->nr_tx_nodes = 0;
+    reply(xs, req, text, snprintf(text, sizeof(text), "%u", xs->tx_id) + 1);
+}
+
+static void write_node(struct fake_xs *xs, const struct xsd_sockmsg *req,
+                       const char *path, const char *value, size_t len)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), "%.*s", (int)len, value);
+    reply(xs, req, "OK", 3);
+    if ( req->tx_id )
+        tx_write(xs, path, text);
+    else
+        fake_xs_set(xs, path, text);
+}
+
 static void request(struct fake_xs *xs, const struct xsd_sockmsg *req,
                     const char *data)
 {
     const char *second = data + strnlen(data, req->len) + 1;
     struct fake_node *n;
-    char text[512];
 
     xs->nr_requests++;
     if ( xs->hook )
@@ -164,13 +210,7 @@ static void request(struct fake_xs *xs, const struct xsd_sockmsg *req,
         break;
 
     case XS_WRITE:
-        snprintf(text, sizeof(text), "%.*s",
-                 (int)(req->len - (second - data)), second);
-        reply(xs, req, "OK", 3);
-        if ( req->tx_id )
-            tx_write(xs, data, text);
-        else
-            fake_xs_set(xs, data, text);
+        write_node(xs, req, data, second, req->len - (second - data));
         break;
 
     case XS_RM:
@@ -179,35 +219,12 @@ static void request(struct fake_xs *xs, const struct xsd_sockmsg *req,
         break;
 
     case XS_WATCH:
-        xs->nr_watch_requests++;
-        snprintf(xs->watch[xs->nr_watches].path, 128, "%s", data);
-        snprintf(xs->watch[xs->nr_watches++].token, 64, "%s", second);
-        reply(xs, req, "OK", 3);
-        fire_one(xs, data, second);
-        break;
-
     case XS_UNWATCH:
-    {
-        unsigned int i;
-
-        for ( i = 0; i < xs->nr_watches; i++ )
-            if ( !strcmp(xs->watch[i].token, second) )
-                xs->watch[i] = xs->watch[--xs->nr_watches];
-        reply(xs, req, "OK", 3);
+        watch(xs, req, data, second);
         break;
-    }
 
     case XS_TRANSACTION_START:
-        if ( xs->tx_id )
-        {
-            fail(xs, req, "EBUSY");
-            break;
-        }
-        xs->tx_id = ++xs->last_tx;
-        xs->tx_version = xs->last_version;
-        xs->nr_tx_nodes = 0;
-        reply(xs, req, text,
-              snprintf(text, sizeof(text), "%u", xs->tx_id) + 1);
+        tx_start(xs, req);
         break;
 
     case XS_TRANSACTION_END:

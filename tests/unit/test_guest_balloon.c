@@ -2,7 +2,7 @@
 /*
  * The guest's balloon: memory/target, and the self-driven one of tests.
  *
- * LINK: tools/emu/guest/?*.c tests/unit/guest_fake.c tests/unit/guest_fake_xs.c
+ * LINK: tools/emu/guest/?*.c tests/unit/guest_f*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
  * its registers is found, named on the console and in xenstore, and kills
  * the guest; a right migration is said to be right.
  *
- * LINK: tools/emu/guest/?*.c tests/unit/guest_fake.c tests/unit/guest_fake_xs.c
+ * LINK: tools/emu/guest/?*.c tests/unit/guest_f*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

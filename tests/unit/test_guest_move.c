@@ -4,7 +4,7 @@
  * mapped elsewhere each time and the old mapping is gone, so a pointer kept
  * over a step is found out.  Cancelled suspends are mixed in.
  *
- * LINK: tools/emu/guest/?*.c tests/unit/guest_fake.c tests/unit/guest_fake_xs.c
+ * LINK: tools/emu/guest/?*.c tests/unit/guest_f*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

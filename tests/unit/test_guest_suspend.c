@@ -2,7 +2,7 @@
 /*
  * The guest's side of control/shutdown and of suspend by event channel.
  *
- * LINK: tools/emu/guest/?*.c tests/unit/guest_fake.c tests/unit/guest_fake_xs.c
+ * LINK: tools/emu/guest/?*.c tests/unit/guest_f*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -276,6 +276,44 @@ static void clock_behind_is_borne(void **state)
     assert_true(fake_run(f, 2000000, fake_has_verdict));
 }
 
+static void changed_register_is_found(void **state)
+{
+    unsigned int vcpu, i;
+
+    for ( vcpu = 0; vcpu < 4; vcpu += 3 )
+        for ( i = 0; i < 16; i++ )
+        {
+            assert_true(fake_suspend(f));
+            fake_move(f);
+            f->regs[vcpu].gpr[i] ^= i == GPR_RAX ? 0 : 1ull << i * 3;
+            fake_run_us(f, 400000);
+            if ( i == GPR_RAX )
+                assert_int_equal(f->shutdown, -1);
+            else
+            {
+                assert_int_equal(f->shutdown, SHUTDOWN_crash);
+                assert_non_null(strstr(f->console, "the registers of"));
+            }
+            end(state);
+            boot(state);
+        }
+}
+
+/* Contexts given to each other's vCPUs. */
+static void swapped_vcpus_are_found(void **state)
+{
+    struct guest_regs regs;
+
+    (void)state;
+    assert_true(fake_suspend(f));
+    fake_move(f);
+    regs = f->regs[1];
+    f->regs[1] = f->regs[2];
+    f->regs[2] = regs;
+    assert_true(fake_run(f, 1000000, fake_is_down));
+    assert_int_equal(f->shutdown, SHUTDOWN_crash);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, boot, end)
 
 int main(void)
@@ -294,6 +332,8 @@ int main(void)
         TEST(other_requests_are_obeyed),
         TEST(event_channel_suspends),
         TEST(dead_xenstored_does_not_hold_up_the_event_channel),
+        TEST(changed_register_is_found),
+        TEST(swapped_vcpus_are_found),
         TEST(clock_behind_is_borne),
     };
 

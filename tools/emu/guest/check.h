@@ -11,7 +11,7 @@
  * A consistent but old image of table and pages together is found by the
  * vCPU's registers: GPR_WRITES counts the writes and GPR_DIGEST is a digest
  * of the vCPU's stripe, kept up at every write.  A walk must arrive at the
- * same figures.
+ * same figures.  (suspend.c compares the registers themselves.)
  *
  * After every resume each vCPU walks its stripe in small steps, among the
  * program's own; a page that is written before the walk got there is checked

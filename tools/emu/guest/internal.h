@@ -32,6 +32,11 @@ void suspend_poll(struct guest_env *env);
 /* vCPU 0's first step after shutdown(suspend). */
 void suspend_wake(struct guest_env *env);
 
+/* Stop a vCPU at a step boundary, with this rip, for the suspend. */
+void suspend_seal(struct guest_env *env, uint64_t rip);
+/* It goes on: is the context what it was?  False: the guest is crashing. */
+bool suspend_unseal(struct guest_env *env);
+
 /* publish.c */
 void publish_init(struct guest_env *env);
 void publish_resume(struct guest_env *env);

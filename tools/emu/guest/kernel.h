@@ -52,11 +52,13 @@
 #define RIP_RESUME  0x103000u    /* vCPU 0 called shutdown(suspend) */
 
 /*
- * Registers.  rax belongs to suspend.  A program may use the others freely on
- * its own vCPU; they are saved with the vCPU context and nowhere else.
+ * Registers.  rax and these belong to the kernel.  A program may use the
+ * others freely on its own vCPU; they are saved with the vCPU context and
+ * nowhere else.
  */
 #define GPR_WRITES  GPR_R12      /* check.c: pages written by this vCPU */
 #define GPR_DIGEST  GPR_R13      /* check.c: digest of its part of the table */
+#define GPR_SEAL    GPR_RSP      /* suspend.c: digest of all others at rest */
 
 enum kernel_state
 {

@@ -180,8 +180,9 @@ static enum guest_next other_vcpu(struct guest_env *env,
     case KERNEL_QUIESCE:
         if ( env->regs->rip == RIP_PARKED )
         {
-            env->regs->rip = RIP_RUN;
             shared_add(&k->nr_parked, -1);
+            if ( !suspend_unseal(env) )
+                return GUEST_WAIT;
         }
         return work_step(env, deadline_us);
 
@@ -189,7 +190,7 @@ static enum guest_next other_vcpu(struct guest_env *env,
     case KERNEL_SUSPENDED:
         if ( env->regs->rip != RIP_PARKED )
         {
-            env->regs->rip = RIP_PARKED;
+            suspend_seal(env, RIP_PARKED);
             shared_add(&k->nr_parked, 1);
             env->hv->kick(env, 0);
         }

@@ -241,6 +241,40 @@ void suspend_on_port(struct guest_env *env, uint32_t arg,
     carry_out(env, SHUTDOWN_suspend);
 }
 
+/* ---- the context -------------------------------------------------------- */
+
+/* rax is the hypervisor's to change. */
+static uint64_t digest_of_registers(const struct guest_env *env)
+{
+    uint64_t x = 0x9e3779b97f4a7c15ull * (env->vcpu + 1) ^ env->regs->rip;
+    unsigned int i;
+
+    for ( i = 0; i < 16; i++ )
+        if ( i != GPR_RAX && i != GPR_SEAL )
+        {
+            x = (x ^ env->regs->gpr[i]) * 0xd6e8feb86659fd93ull;
+            x ^= x >> 32;
+        }
+    return x;
+}
+
+void suspend_seal(struct guest_env *env, uint64_t rip)
+{
+    env->regs->rip = rip;
+    env->regs->gpr[GPR_SEAL] = digest_of_registers(env);
+}
+
+bool suspend_unseal(struct guest_env *env)
+{
+    bool same = env->regs->gpr[GPR_SEAL] == digest_of_registers(env);
+
+    env->regs->rip = RIP_RUN;
+    if ( !same )
+        kernel_bad(env, "the registers of vCPU %u are not those of the "
+                   "suspend", env->vcpu);
+    return same;
+}
+
 /* ---- doing it ---------------------------------------------------------- */
 
 static bool all_at_rest(struct guest_env *env)
@@ -281,7 +315,7 @@ void suspend_poll(struct guest_env *env)
     k->last_now_us = guest_now_us(env);
     st->suspends++;
     env->regs->gpr[GPR_RAX] = 0;
-    env->regs->rip = RIP_RESUME;
+    suspend_seal(env, RIP_RESUME);
     shared_set(&k->state, KERNEL_SUSPENDED);
     st->last_step_ns = env->hv->now_ns(env);
     env->hv->shutdown(env, SHUTDOWN_suspend);
@@ -312,7 +346,7 @@ void suspend_wake(struct guest_env *env)
     unsigned int i;
 
     stamp_first_step(env, new_host);
-    env->regs->rip = RIP_RUN;
+    suspend_unseal(env);
     now = guest_now_us(env);
     if ( now < k->last_now_us )
         shared_add(&k->clock_offset_us, k->last_now_us - now);
