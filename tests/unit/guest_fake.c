@@ -198,6 +198,14 @@ static uint8_t *map_all(uint64_t nr_gfns)
     return p;
 }
 
+static void wake_all(struct fake *f)
+{
+    unsigned int v;
+
+    for ( v = 0; v < FAKE_VCPUS; v++ )
+        f->awake[v] = true;
+}
+
 /* What a toolstack prepares on any host. */
 static void connect_store(struct fake *f, uint32_t port)
 {
@@ -261,7 +269,7 @@ void fake_destroy(struct fake *f)
     free(f);
 }
 
-static void step(struct fake *f, unsigned int vcpu)
+void fake_step(struct fake *f, unsigned int vcpu)
 {
     struct guest_env env =
     {
@@ -274,7 +282,6 @@ static void step(struct fake *f, unsigned int vcpu)
     };
 
     f->awake[vcpu] = false;
-    f->nr_steps++;
     if ( guest_step(&env, &f->deadline_us[vcpu]) == GUEST_AGAIN )
         f->awake[vcpu] = true;
     f->now_ns += STEP_NS;
@@ -292,7 +299,7 @@ void fake_round(struct fake *f)
             continue;
         if ( f->awake[v] || f->deadline_us[v] <= f->now_ns / 1000 )
         {
-            step(f, v);
+            fake_step(f, v);
             stepped = true;
         }
         else if ( f->deadline_us[v] < next )
@@ -354,7 +361,7 @@ void fake_cancel(struct fake *f)
 {
     f->regs[0].gpr[GPR_RAX] = 1;
     f->shutdown = -1;
-    memset(f->awake, 1, sizeof(f->awake));
+    wake_all(f);
     f->now_ns += 3000000;
 }
 
@@ -374,7 +381,7 @@ void fake_move(struct fake *f)
     munmap(old, f->nr_gfns * GUEST_PAGE_SIZE);
     connect_store(f, f->xs_port == 1 ? 5 : 1);
     f->shutdown = -1;
-    memset(f->awake, 1, sizeof(f->awake));
+    wake_all(f);
     f->now_ns += 3000000;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * A host and a xenstored for guest tests, in one thread with a virtual clock.
+ * A host and a xenstored for guest tests, with a virtual clock.
  *
  * Strict where a real host is: frames are poisoned, holes can't be touched,
  * after a move the old mapping can't be touched either, and a new host has
@@ -9,6 +9,7 @@
 #ifndef XMIG_TEST_GUEST_FAKE_H
 #define XMIG_TEST_GUEST_FAKE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,14 +66,13 @@ struct fake
     bool pending[FAKE_PORTS];
     bool bound[FAKE_PORTS];
     struct guest_regs regs[FAKE_VCPUS];
-    bool up[FAKE_VCPUS], awake[FAKE_VCPUS];
+    atomic_bool up[FAKE_VCPUS], awake[FAKE_VCPUS];
     uint64_t deadline_us[FAKE_VCPUS];
     unsigned int nr_vcpus;
-    uint64_t now_ns;
-    int shutdown;                /* reason; -1: runs */
+    _Atomic uint64_t now_ns;
+    atomic_int shutdown;         /* reason; -1: runs */
     char console[16384];
     bool populate_fails;
-    uint64_t nr_steps;
     struct fake_xs xs;
 };
 
@@ -81,6 +81,8 @@ struct fake *fake_create(uint64_t low, uint64_t high, unsigned int nr_vcpus,
                          const char *cmdline);
 void fake_destroy(struct fake *f);
 
+/* One step of one vCPU; steps of different vCPUs may run at once. */
+void fake_step(struct fake *f, unsigned int vcpu);
 /* One round over all vCPUs and xenstored; the clock moves. */
 void fake_round(struct fake *f);
 /* Rounds until done(f) or virtual time is up; false: time was up. */

@@ -106,8 +106,10 @@ static bool lay_out(struct guest_env *env)
         rc = check_plan(env, work, &table);
     if ( rc )
     {
-        kernel_bad(env, "program %s: bad option value, error %d", p->name,
-                   -rc);
+        kernel_bad(env, rc == -ENOMEM ?
+                   "program %s: %llu pages of memory are too few (%d)" :
+                   "program %s: bad option value (%llu pages, error %d)",
+                   p->name, (unsigned long long)k->ram_pages, -rc);
         return false;
     }
     k->frames_gfn = KERNEL_END_GFN;

@@ -357,7 +357,6 @@ void suspend_wake(struct guest_env *env)
     if ( new_host )
         ports_drop(env);
     xenbus_resume(env, new_host);
-    shared_set(&k->state, KERNEL_RUNNING);
     if ( new_host )
         offer(env);
     for ( i = 0; i < guest_nr_drivers; i++ )
@@ -367,6 +366,8 @@ void suspend_wake(struct guest_env *env)
         p->resume(env, new_host);
     check_resume(env);
     publish_resume(env);
+    /* Until here the other vCPUs stand still, whoever wakes them. */
+    shared_set(&k->state, KERNEL_RUNNING);
     for ( i = 1; i < k->nr_vcpus; i++ )
         env->hv->kick(env, i);
 }
