@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * xmig_save(): suspend a domain, write it down as an image stream, destroy
+ * it or let it go on.  Not live: the guest stands still for one pass, as
+ * under `xl save`.
+ *
+ * The guest goes on here after any failure; it is destroyed only when every
+ * byte has left, and is on the disk where there is one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "describe.h"
+#include "image_front.h"
+#include "image_write.h"
+#include "session.h"
+#include "suspend.h"
+
+/* Mapped at a time, and looked at for types at a time. */
+#define WINDOW_GFNS (8 * IMAGE_BATCH_PAGES)
+#define TYPES_GFNS  (1u << 18)
+
+struct save
+{
+    struct xmig *x;
+    struct hv *hv;
+    struct err *err;
+    uint32_t domid;
+    int fd;
+    unsigned int flags;
+    struct chan *chan;
+    struct image_out out;
+    struct suspend su;
+    struct description desc;
+    struct pageset ram, broken;
+    bool suspended;
+    uint64_t suspended_us;       /* when */
+    uint64_t sent_pages;
+};
+
+static int write_chan(void *data, struct iovec *iov, unsigned int nr_iov)
+{
+    struct save *sv = data;
+
+    return chan_writev(sv->chan, iov, nr_iov);
+}
+
+/* ---- Memory ------------------------------------------------------------------- */
+
+static int find_pages(struct save *sv)
+{
+    uint64_t nr = sv->desc.domain.nr_gfns, first, count;
+    int rc;
+
+    rc = pageset_init(&sv->ram, nr);
+    if ( !rc )
+        rc = pageset_init(&sv->broken, nr);
+    if ( rc )
+        return err_set(sv->err, rc, "save domain %u: page sets of %lu gfns:"
+                       " %s", sv->domid, (unsigned long)nr, err_text(rc));
+
+    for ( first = 0; first < nr; first += count )
+    {
+        count = nr - first < TYPES_GFNS ? nr - first : TYPES_GFNS;
+        rc = hv_page_types(sv->hv, sv->err, sv->domid, first, count,
+                           &sv->ram, &sv->broken);
+        if ( !rc )
+            rc = cancel_check(&sv->x->stop);
+        if ( rc )
+            return rc;
+    }
+    return 0;
+}
+
+static void tell_progress(struct save *sv)
+{
+    uint64_t now_us = clock_now_us() - sv->suspended_us;
+    struct xmig_stats *st = stats_edit(&sv->x->stats);
+
+    st->transferred_bytes = sv->out.offset;
+    st->normal_pages = sv->sent_pages;
+    st->remaining_bytes = (sv->ram.count - sv->sent_pages) * PAGE_BYTES;
+    if ( now_us )
+        st->bandwidth_bps = sv->out.offset * US_PER_S / now_us;
+    stats_edited(&sv->x->stats);
+    stats_permille(&sv->x->stats, sv->ram.count ?
+                   sv->sent_pages * 990 / sv->ram.count : 990);
+    stats_tell(&sv->x->stats);
+}
+
+/* The pages gfns[0 ... n), as records. */
+static int send_window(struct save *sv, const uint64_t *gfns, size_t n)
+{
+    uint64_t entries[IMAGE_BATCH_PAGES];
+    void *addr = NULL;
+    size_t at, count, i;
+    int rc;
+
+    rc = hv_map(sv->hv, sv->err, sv->domid, false, gfns, n, NULL, &addr);
+    if ( rc )
+        return rc;
+    for ( at = 0; !rc && at < n; at += count )
+    {
+        struct iovec iov;
+
+        count = n - at < IMAGE_BATCH_PAGES ? n - at : IMAGE_BATCH_PAGES;
+        for ( i = 0; i < count; i++ )
+            entries[i] = image_entry(gfns[at + i], IMAGE_PAGE_NORMAL);
+        iov.iov_base = (uint8_t *)addr + at * PAGE_BYTES;
+        iov.iov_len = count * PAGE_BYTES;
+        rc = image_write_pages(&sv->out, entries, count, &iov, 1);
+        if ( !rc )
+            sv->sent_pages += count;
+        tell_progress(sv);
+    }
+    hv_unmap(sv->hv, addr, n);
+    return rc;
+}
+
+static int send_ram(struct save *sv)
+{
+    struct gfn_run run = { 0, 0 };
+    uint64_t *gfns;
+    size_t n = 0;
+    int rc = 0;
+
+    gfns = malloc(WINDOW_GFNS * sizeof(*gfns));
+    if ( !gfns )
+        return err_set(sv->err, -ENOMEM, "save domain %u: %s", sv->domid,
+                       err_text(-ENOMEM));
+    while ( !rc && pageset_next_run(&sv->ram, run.first + run.count,
+                                    WINDOW_GFNS - n, &run) )
+    {
+        uint64_t i;
+
+        for ( i = 0; i < run.count; i++ )
+            gfns[n++] = run.first + i;
+        if ( n == WINDOW_GFNS )
+        {
+            rc = send_window(sv, gfns, n);
+            n = 0;
+        }
+    }
+    if ( !rc && n )
+        rc = send_window(sv, gfns, n);
+    free(gfns);
+    return rc;
+}
+
+/* Frames that a machine check has taken: named, without contents. */
+static int send_broken(struct save *sv)
+{
+    uint64_t entries[IMAGE_BATCH_PAGES], gfn;
+    unsigned int n = 0;
+    int rc = 0;
+
+    for ( gfn = pageset_next_set(&sv->broken, 0);
+          !rc && gfn < sv->broken.nr_gfns;
+          gfn = pageset_next_set(&sv->broken, gfn + 1) )
+    {
+        entries[n++] = image_entry(gfn, IMAGE_PAGE_BROKEN);
+        if ( n == IMAGE_BATCH_PAGES )
+        {
+            rc = image_write_pages(&sv->out, entries, n, NULL, 0);
+            n = 0;
+        }
+    }
+    if ( !rc && n )
+        rc = image_write_pages(&sv->out, entries, n, NULL, 0);
+    return rc;
+}
+
+/* ---- The rest of the stream ------------------------------------------------------ */
+
+static int send_front(struct save *sv)
+{
+    const struct hv_policy *p = &sv->desc.policy;
+    struct hv_host host;
+    void *body = NULL;
+    size_t len;
+    int rc;
+
+    rc = hv_host_info(sv->hv, sv->err, &host);
+    if ( rc )
+        return rc;
+    if ( !(sv->flags & XMIG_SAVE_PLAIN) )
+    {
+        rc = describe_domain_body(&sv->desc, sv->err, &body, &len);
+        if ( rc )
+            return rc;
+        if ( len > IMAGE_FRONT_CONFIG_MAX )
+            rc = err_set(sv->err, -EINVAL, "save domain %u: its xenstore"
+                         " nodes make %zu bytes, a file's header holds %u",
+                         sv->domid, len, IMAGE_FRONT_CONFIG_MAX);
+        else
+            rc = image_write_front(&sv->out, body, len);
+        free(body);
+        if ( rc )
+            return rc;
+    }
+
+    rc = image_write_headers(&sv->out, host.xen_version >> 16,
+                             host.xen_version & 0xffff);
+    if ( !rc && p->nr_leaves )
+        rc = image_write_record(&sv->out, IMAGE_CPUID_POLICY, p->leaves,
+                                p->nr_leaves * IMAGE_LEAF_BYTES);
+    if ( !rc && p->nr_msrs )
+        rc = image_write_record(&sv->out, IMAGE_MSR_POLICY, p->msrs,
+                                p->nr_msrs * IMAGE_MSR_BYTES);
+    if ( !rc )
+        rc = image_write_record(&sv->out, IMAGE_STATIC_DATA_END, NULL, 0);
+    return rc;
+}
+
+static int send_params(struct save *sv)
+{
+    struct
+    {
+        struct image_params hdr;
+        struct image_param param[HV_PARAMS_MAX];
+    } rec = { .hdr.count = sv->desc.nr_params };
+    unsigned int i;
+
+    static_assert(HV_PARAMS_MAX <= IMAGE_PARAMS_MAX, "the record's limit");
+    for ( i = 0; i < sv->desc.nr_params; i++ )
+    {
+        rec.param[i].index = sv->desc.params[i].index;
+        rec.param[i].value = sv->desc.params[i].value;
+    }
+    return image_write_record(&sv->out, IMAGE_HVM_PARAMS, &rec,
+                              sizeof(rec.hdr) + i * sizeof(rec.param[0]));
+}
+
+static int send_state(struct save *sv)
+{
+    struct image_tsc rec = { 0 };
+    struct hv_tsc tsc;
+    void *context = NULL;
+    size_t len;
+    int rc;
+
+    rc = hv_tsc_get(sv->hv, sv->err, sv->domid, &tsc);
+    if ( rc )
+        return rc;
+    rec.mode = tsc.mode;
+    rec.khz = tsc.khz;
+    rec.nsec = tsc.nsec;
+    rec.incarnation = tsc.incarnation;
+    rc = image_write_record(&sv->out, IMAGE_TSC_INFO, &rec, sizeof(rec));
+    if ( rc )
+        return rc;
+
+    rc = hv_context_get(sv->hv, sv->err, sv->domid, &context, &len);
+    if ( rc )
+        return rc;
+    if ( len > IMAGE_CONTEXT_MAX )
+        rc = err_set(sv->err, -EINVAL, "save domain %u: an HVM context of %zu"
+                     " bytes, a stream holds %u", sv->domid, len,
+                     IMAGE_CONTEXT_MAX);
+    else
+        rc = image_write_record(&sv->out, IMAGE_HVM_CONTEXT, context, len);
+    free(context);
+    if ( !rc )
+        rc = send_params(sv);
+    if ( !rc )
+        rc = image_write_record(&sv->out, IMAGE_END, NULL, 0);
+    return rc;
+}
+
+/* On the disk, where fd is something that has one. */
+static int make_durable(struct save *sv)
+{
+    struct stat st;
+    int rc;
+
+    if ( fstat(sv->fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) )
+        return 0;
+    if ( !fsync(sv->fd) )
+        return 0;
+    rc = -errno;
+    return err_set(sv->err, rc, "sync the image of domain %u: %s", sv->domid,
+                   err_text(rc));
+}
+
+/* ---- The operation --------------------------------------------------------------- */
+
+static int idle(void *data)
+{
+    struct save *sv = data;
+
+    stats_tell(&sv->x->stats);
+    return 0;
+}
+
+static int do_suspend(struct save *sv)
+{
+    uint64_t timeout_us = opt_u64(sv->x->opts, NULL, "suspend-timeout");
+    uint64_t begin_us = clock_now_us();
+    struct xmig_stats *st;
+    int rc;
+
+    stats_phase(&sv->x->stats, XMIG_PHASE_SWITCHOVER);
+    stats_tell(&sv->x->stats);
+    rc = suspend_guest(&sv->su, timeout_us, &sv->x->stop, idle, sv, NULL);
+    if ( rc )
+        return rc;
+    sv->suspended = true;
+    sv->suspended_us = clock_now_us();
+
+    st = stats_edit(&sv->x->stats);
+    st->setup_time_us = begin_us - sv->x->stats.begin_us;
+    st->suspend_us = sv->suspended_us - begin_us;
+    stats_edited(&sv->x->stats);
+    return 0;
+}
+
+static int write_image(struct save *sv)
+{
+    struct xmig_stats *st;
+    int rc;
+
+    rc = find_pages(sv);
+    if ( rc )
+        return rc;
+    st = stats_edit(&sv->x->stats);
+    st->total_bytes = sv->ram.count * PAGE_BYTES;
+    st->remaining_bytes = st->total_bytes;
+    st->rounds = 1;
+    stats_edited(&sv->x->stats);
+
+    sv->desc.domain.populated_pages = sv->ram.count;
+    rc = send_front(sv);
+    if ( !rc )
+        rc = send_ram(sv);
+    if ( !rc )
+        rc = send_broken(sv);
+    if ( !rc )
+        rc = send_state(sv);
+    if ( !rc )
+        rc = make_durable(sv);
+    return rc;
+}
+
+static int go_on(struct save *sv)
+{
+    struct xmig_stats *st;
+    int rc;
+
+    rc = suspend_resume(&sv->su);
+    if ( rc )
+        return err_wrap(sv->err, rc, "domain %u stays suspended here",
+                        sv->domid);
+    sv->suspended = false;
+    st = stats_edit(&sv->x->stats);
+    st->downtime_us = clock_now_us() - sv->suspended_us + st->suspend_us;
+    stats_edited(&sv->x->stats);
+    return 0;
+}
+
+/* The image is whole: what becomes of the domain. */
+static int finish(struct save *sv)
+{
+    int rc;
+
+    rc = session_commit(sv->x);
+    if ( rc )
+        return rc;
+
+    if ( sv->flags & XMIG_SAVE_KEEP_PAUSED )
+    {
+        rc = hv_pause(sv->hv, sv->err, sv->domid);
+        if ( rc )
+            return rc;
+    }
+    if ( sv->flags & (XMIG_SAVE_KEEP | XMIG_SAVE_KEEP_PAUSED) )
+        return go_on(sv);
+
+    rc = hv_destroy(sv->hv, sv->err, sv->domid);
+    if ( rc )
+        return rc;
+    sv->suspended = false;
+    if ( store_remove(sv->x->store, NULL, sv->domid) )
+        LOG_WARN(sv->x->logger, "domain %u is saved and destroyed, but nodes"
+                 " of it are left in xenstore", sv->domid);
+    return owner_set(sv->err, XMIG_GUEST_NONE);
+}
+
+static int save(struct save *sv)
+{
+    int rc;
+
+    /* Looked at twice: now to refuse what can't be saved, before the guest
+     * feels anything; and again when it can't change any more. */
+    rc = describe(sv->hv, sv->x->store, sv->err, sv->domid, &sv->desc);
+    if ( rc != -ENOENT )
+        owner_set(sv->err, XMIG_GUEST_AT_SOURCE);
+    if ( !rc )
+        rc = suspend_check_alive(sv->hv, sv->err, sv->domid, NULL);
+    if ( !rc )
+        rc = suspend_open(&sv->su, sv->hv, sv->x->store, sv->err, sv->domid);
+    if ( rc )
+        return rc;
+
+    rc = do_suspend(sv);
+    if ( rc )
+        goto out;
+    describe_done(&sv->desc);
+    rc = describe(sv->hv, sv->x->store, sv->err, sv->domid, &sv->desc);
+    if ( !rc )
+        rc = write_image(sv);
+    if ( !rc )
+        rc = finish(sv);
+    if ( rc && sv->suspended )
+    {
+        LOG_DEBUG(sv->x->logger, "save of domain %u failed, it goes on",
+                  sv->domid);
+        go_on(sv);
+    }
+
+ out:
+    suspend_close(&sv->su);
+    return rc;
+}
+
+int xmig_save(struct xmig *x, uint32_t domid, int fd, unsigned int flags)
+{
+    struct save sv = {
+        .x = x,
+        .hv = x->hv,
+        .err = &x->err,
+        .domid = domid,
+        .fd = fd,
+        .flags = flags,
+    };
+    struct bucket bucket;
+    int rc;
+
+    rc = session_begin(x);
+    if ( rc )
+        return rc;
+    bucket_init(&bucket, opt_u64(x->opts, NULL, "bandwidth"));
+    sv.out.write = write_chan;
+    sv.out.data = &sv;
+
+    if ( flags & ~(XMIG_SAVE_PLAIN | XMIG_SAVE_KEEP | XMIG_SAVE_KEEP_PAUSED) )
+        rc = err_set(&x->err, -EINVAL, "save: unknown flags %#x", flags);
+    else
+        rc = chan_open(fd, true, "the file", &x->stop, &x->err, &sv.chan);
+    if ( rc )
+        goto out;
+    chan_set_bucket(sv.chan, &bucket);
+
+    rc = save(&sv);
+    if ( !rc )
+    {
+        tell_progress(&sv);
+        stats_phase(&x->stats, XMIG_PHASE_DONE);
+        stats_tell(&x->stats);
+    }
+
+ out:
+    chan_close(sv.chan);
+    bucket_done(&bucket);
+    pageset_done(&sv.ram);
+    pageset_done(&sv.broken);
+    describe_done(&sv.desc);
+    return session_end(x, rc);
+}
