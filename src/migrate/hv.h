@@ -98,7 +98,7 @@ int hv_domain_list(struct hv *hv, struct err *e, struct hv_domain **ret_list,
 /*
  * Is the domain of a kind that is carried?  Looks at PV, vNUMA,
  * populate-on-demand, nested HVM, an emulated device model, shared and paged
- * pages, alternative P2Ms, no HAP.  (Passthrough is seen in xenstore:
+ * pages, alternative P2Ms.  (Passthrough is seen in xenstore:
  * store_carried().)
  *   -EINVAL  and all the reasons in e
  */
