@@ -20,7 +20,7 @@
 #include "internal.h"
 #include "xenbus.h"
 
-#define BATCH          32u       /* frames in a step */
+#define BATCH          16u       /* frames in a step */
 #define DEFAULT_US     100000u
 #define RETRY_FIRST_US 1000000u
 #define RETRY_MAX_US   32000000u
