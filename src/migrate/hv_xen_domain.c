@@ -29,7 +29,7 @@ const char *hv_shutdown_name(unsigned int reason, char buf[16])
 
     if ( reason < sizeof(names) / sizeof(names[0]) )
         return names[reason];
-    snprintf(buf, 16, "reason %u", reason);
+    snprintf(buf, 16, "reason %u", reason & XEN_DOMINF_shutdownmask);
 
     return buf;
 }

@@ -56,22 +56,17 @@ int hv_map(struct hv *hv, struct err *e, uint32_t domid, bool writable,
 int hv_map_range(struct hv *hv, struct err *e, uint32_t domid, bool writable,
                  uint64_t first, size_t n, int *errs, void **ret_addr)
 {
-    uint64_t small[SINGLE_BATCH], *gfns = small;
+    uint64_t *gfns = reallocarray(NULL, n, sizeof(*gfns));
     size_t i;
     int rc;
 
-    if ( n > SINGLE_BATCH )
-    {
-        gfns = reallocarray(NULL, n, sizeof(*gfns));
-        if ( !gfns )
-            return err_set(e, -ENOMEM, "domain %u: map %zu gfns: out of "
-                           "memory", domid, n);
-    }
+    if ( !gfns )
+        return err_set(e, -ENOMEM, "domain %u: map %zu gfns: out of memory",
+                       domid, n);
     for ( i = 0; i < n; i++ )
         gfns[i] = first + i;
     rc = hv_map(hv, e, domid, writable, gfns, n, errs, ret_addr);
-    if ( gfns != small )
-        free(gfns);
+    free(gfns);
 
     return rc;
 }
