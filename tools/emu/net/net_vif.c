@@ -318,6 +318,17 @@ static void connect_rings(struct net_vif *v)
     v->more = true;
 }
 
+static void unwatch(struct net_vif *v)
+{
+    char path[PATH_BYTES];
+
+    if ( !v->watching )
+        return;
+    snprintf(path, sizeof(path), "%s/state", v->frontend);
+    xs_unwatch(v->nb->xs, path, v->token);
+    v->watching = false;
+}
+
 /* The toolstack made this interface, or we found it at our start. */
 static void probe(struct net_vif *v)
 {
@@ -332,12 +343,8 @@ static void probe(struct net_vif *v)
     int rc;
 
     disconnect(v);
-    if ( v->frontend )
-    {
-        snprintf(path, sizeof(path), "%s/state", v->frontend);
-        xs_unwatch(v->nb->xs, path, v->token);
-        free(v->frontend);
-    }
+    unwatch(v);
+    free(v->frontend);
     v->frontend = node_read(v, v->backend, "frontend");
     v->state = XenbusStateInitialising;
     v->failures = 0;
@@ -360,7 +367,8 @@ static void probe(struct net_vif *v)
     }
     v->state = XenbusStateInitWait;
     snprintf(path, sizeof(path), "%s/state", v->frontend);
-    if ( !xs_watch(v->nb->xs, path, v->token) )
+    v->watching = xs_watch(v->nb->xs, path, v->token);
+    if ( !v->watching )
         say(v, "cannot watch %s: %s", path, strerror(errno));
     if ( v->nb->verbose )
         say(v, "offered");
@@ -558,14 +566,8 @@ void net_vif_close(struct net_vif *v)
 
 void net_vif_free(struct net_vif *v)
 {
-    char path[PATH_BYTES];
-
     disconnect(v);
-    if ( v->frontend )
-    {
-        snprintf(path, sizeof(path), "%s/state", v->frontend);
-        xs_unwatch(v->nb->xs, path, v->token);
-    }
+    unwatch(v);
     free(v->frontend);
     free(v);
 }

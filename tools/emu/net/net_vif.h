@@ -38,6 +38,7 @@ struct net_vif
     char backend[64];            /* relative to our own domain */
     char *frontend;              /* absolute; NULL until probed */
     char token[32];              /* of the watch on the frontend */
+    bool watching;
     uint8_t mac[NET_MAC_LEN];
     enum xenbus_state state;     /* what we wrote last; Unknown: not probed */
     bool forgotten;              /* its backend directory is gone */
