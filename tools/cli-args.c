@@ -132,6 +132,21 @@ char *args_other_value(struct args *a)
     return NULL;
 }
 
+int args_usual(struct args *a, int opt)
+{
+    switch ( opt )
+    {
+    case 'h':
+        cli_help(stdout, a->cmd);
+        return EXIT_DONE;
+    case ARG_WORD:
+        return cli_usage(a->cmd, "\"%s\" is too much", a->value);
+    case ARG_OTHER:
+        return cli_usage(a->cmd, "unknown option --%s", a->name);
+    }
+    return EXIT_NOTHING;                 /* has been reported */
+}
+
 /* ---- Messages about usage ----------------------------------------------- */
 
 void cli_usage_line(FILE *f, const struct command *cmd)

@@ -168,8 +168,9 @@ static int dump_front(struct dump *d, struct image_front *f)
              "no configuration");
     }
     if ( f->libxl )
-        line(d, d->in.offset - sizeof(struct image_rhdr), "libxl LIBXC_CONTEXT",
-             0, NULL, "libxl's stream, version %u", IMAGE_LIBXL_VERSION);
+        line(d, d->in.offset - sizeof(struct image_rhdr),
+             "libxl LIBXC_CONTEXT", 0, NULL, "libxl's stream, version %u",
+             IMAGE_LIBXL_VERSION);
     return 0;
 }
 
@@ -397,6 +398,56 @@ static int dump(struct dump *d)
     return rc;
 }
 
+static void print_refusal(struct dump *d, const char *file)
+{
+    struct json_object *obj;
+
+    fflush(stdout);
+    if ( d->json )
+    {
+        obj = json_object_new_object();
+        json_object_object_add(obj, "refused",
+                               json_object_new_string(d->error.text));
+        json_object_object_add(obj, "offset",
+                               json_object_new_uint64(d->error.offset));
+        puts(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
+                                            JSON_C_TO_STRING_NOSLASHESCAPE));
+        json_object_put(obj);
+    }
+    cli_complain("%s is refused %s", strcmp(file, "-") ? file : "the stream",
+                 d->error.text);
+}
+
+static int open_and_dump(struct dump *d, const char *file)
+{
+    int rc;
+
+    d->fd = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC)
+                              : STDIN_FILENO;
+    if ( d->fd < 0 )
+    {
+        cli_complain("open %s: %s", file, strerror(errno));
+        return EXIT_NOTHING;
+    }
+    d->pages = malloc((size_t)IMAGE_BATCH_PAGES * IMAGE_PAGE_SIZE);
+    if ( !d->pages )
+    {
+        cli_complain("no memory");
+        rc = -ENOMEM;
+    }
+    else
+    {
+        rc = dump(d);
+        if ( rc )
+            print_refusal(d, file);
+    }
+
+    free(d->pages);
+    if ( d->fd != STDIN_FILENO )
+        close(d->fd);
+    return rc ? EXIT_NOTHING : EXIT_DONE;
+}
+
 int cmd_dump(const struct command *cmd, int argc, char **argv)
 {
     static const struct arg_opt opts[] = {
@@ -406,9 +457,8 @@ int cmd_dump(const struct command *cmd, int argc, char **argv)
     };
     struct dump d = { .fd = -1, .in = { .read = read_fd } };
     const char *file = NULL;
-    struct json_object *obj;
     struct args a;
-    int opt, rc;
+    int opt;
 
     args_init(&a, cmd, argc, argv);
     while ( (opt = args_next(&a, opts)) != ARG_END )
@@ -418,59 +468,16 @@ int cmd_dump(const struct command *cmd, int argc, char **argv)
         case 256:
             d.json = true;
             break;
-        case 'h':
-            cli_help(stdout, cmd);
-            return EXIT_DONE;
         case ARG_WORD:
             if ( file )
                 return cli_usage(cmd, "one file at a time");
             file = a.value;
             break;
-        case ARG_OTHER:
-            return cli_usage(cmd, "unknown option --%s", a.name);
         default:
-            return EXIT_NOTHING;
+            return args_usual(&a, opt);
         }
     }
-    if ( !file )
-        file = "-";
 
     d.in.data = &d;
-    d.fd = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC)
-                             : STDIN_FILENO;
-    if ( d.fd < 0 )
-    {
-        cli_complain("open %s: %s", file, strerror(errno));
-        return EXIT_NOTHING;
-    }
-    d.pages = malloc((size_t)IMAGE_BATCH_PAGES * IMAGE_PAGE_SIZE);
-    if ( !d.pages )
-    {
-        cli_complain("no memory");
-        rc = -ENOMEM;
-        goto out;
-    }
-
-    rc = dump(&d);
-    fflush(stdout);
-    if ( rc && d.json )
-    {
-        obj = json_object_new_object();
-        json_object_object_add(obj, "refused",
-                               json_object_new_string(d.error.text));
-        json_object_object_add(obj, "offset",
-                               json_object_new_uint64(d.error.offset));
-        puts(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
-                                            JSON_C_TO_STRING_NOSLASHESCAPE));
-        json_object_put(obj);
-    }
-    if ( rc )
-        cli_complain("%s is refused %s", strcmp(file, "-") ? file :
-                     "the stream", d.error.text);
-
- out:
-    free(d.pages);
-    if ( d.fd > STDIN_FILENO )
-        close(d.fd);
-    return rc ? EXIT_NOTHING : EXIT_DONE;
+    return open_and_dump(&d, file ? file : "-");
 }

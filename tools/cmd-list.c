@@ -33,47 +33,37 @@ static struct json_object *row_json(const struct xmig_domain *d)
     return obj;
 }
 
-int cmd_list(const struct command *cmd, int argc, char **argv)
+static void print_list(const struct xmig_domain *list, size_t nr,
+                       const uint32_t *only, bool json)
 {
-    static const struct arg_opt opts[] = {
-        { 'l', "long", false },
-        { 256, "json", false },
-        { 'h', "help", false },
-        { 0, NULL, false },
-    };
     struct json_object *array = NULL;
+    size_t i;
+
+    if ( json )
+        array = json_object_new_array();
+    else
+        printf("%-40s %5s %5s %5s     %6s  %8s\n", "Name", "ID", "Mem",
+               "VCPUs", "State", "Time(s)");
+    for ( i = 0; i < nr; i++ )
+    {
+        if ( only && list[i].domid != *only )
+            continue;
+        if ( json )
+            json_object_array_add(array, row_json(&list[i]));
+        else
+            print_row(&list[i]);
+    }
+    if ( json )
+        cli_json_print(array);
+}
+
+static int open_and_list(const char *name, bool json)
+{
     struct xmig_domain *list = NULL;
-    const char *name = NULL;
-    bool json = false;
-    struct args a;
     struct xmig *s = NULL;
     uint32_t domid = 0;
-    size_t i, nr;
-    int opt, rc, status;
-
-    args_init(&a, cmd, argc, argv);
-    while ( (opt = args_next(&a, opts)) != ARG_END )
-    {
-        switch ( opt )
-        {
-        case 'l':
-        case 256:
-            json = true;
-            break;
-        case 'h':
-            cli_help(stdout, cmd);
-            return EXIT_DONE;
-        case ARG_WORD:
-            if ( name )
-                return cli_usage(cmd, "one domain, or all");
-            name = a.value;
-            break;
-        case ARG_OTHER:
-            return cli_usage(cmd, "unknown option --%s", a.name);
-        default:
-            return EXIT_NOTHING;
-        }
-    }
+    size_t nr;
+    int rc, status;
 
     status = cli_open(&s);
     if ( status )
@@ -87,30 +77,46 @@ int cmd_list(const struct command *cmd, int argc, char **argv)
 
     rc = xmig_domain_list(s, &list, &nr);
     if ( rc )
-    {
         status = cli_fail(xmig_error(s), rc, "list the domains");
-        goto out;
-    }
-
-    if ( json )
-        array = json_object_new_array();
     else
-        printf("%-40s %5s %5s %5s     %6s  %8s\n", "Name", "ID", "Mem",
-               "VCPUs", "State", "Time(s)");
-    for ( i = 0; i < nr; i++ )
-    {
-        if ( name && list[i].domid != domid )
-            continue;
-        if ( json )
-            json_object_array_add(array, row_json(&list[i]));
-        else
-            print_row(&list[i]);
-    }
-    if ( json )
-        cli_json_print(array);
+        print_list(list, nr, name ? &domid : NULL, json);
 
  out:
     free(list);
     cli_close(s);
     return status;
+}
+
+int cmd_list(const struct command *cmd, int argc, char **argv)
+{
+    static const struct arg_opt opts[] = {
+        { 'l', "long", false },
+        { 256, "json", false },
+        { 'h', "help", false },
+        { 0, NULL, false },
+    };
+    const char *name = NULL;
+    bool json = false;
+    struct args a;
+    int opt;
+
+    args_init(&a, cmd, argc, argv);
+    while ( (opt = args_next(&a, opts)) != ARG_END )
+    {
+        switch ( opt )
+        {
+        case 'l':
+        case 256:
+            json = true;
+            break;
+        case ARG_WORD:
+            if ( name )
+                return cli_usage(cmd, "one domain, or all");
+            name = a.value;
+            break;
+        default:
+            return args_usual(&a, opt);
+        }
+    }
+    return open_and_list(name, json);
 }

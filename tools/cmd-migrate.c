@@ -43,21 +43,25 @@ struct request
     unsigned int nr_settings;
 };
 
-/* key is copied, value is not. */
+/* key is copied, value is not.  0 or the exit status. */
 static int add_setting(struct request *r, const char *key, char *value)
 {
     struct setting *more = realloc(r->settings, (r->nr_settings + 1) *
                                    sizeof(*more));
 
     if ( !more )
-        return -ENOMEM;
+        goto fail;
     r->settings = more;
     more[r->nr_settings].key = strdup(key);
     more[r->nr_settings].value = value;
     if ( !more[r->nr_settings].key )
-        return -ENOMEM;
+        goto fail;
     r->nr_settings++;
     return 0;
+
+ fail:
+    cli_complain("no memory");
+    return EXIT_NOTHING;
 }
 
 static void request_done(struct request *r)
@@ -67,6 +71,27 @@ static void request_done(struct request *r)
     for ( i = 0; i < r->nr_settings; i++ )
         free(r->settings[i].key);
     free(r->settings);
+}
+
+/* --set NAME=VALUE */
+static int take_set(struct request *r, const struct command *cmd, char *text)
+{
+    char *value = strchr(text, '=');
+
+    if ( !value || value == text )
+        return cli_usage(cmd, "--set %s: must be NAME=VALUE", text);
+    *value++ = '\0';
+    return add_setting(r, text, value);
+}
+
+/* What xl has and we do not: say so rather than do something else. */
+static int refuse_letter(const struct command *cmd, int opt)
+{
+    if ( opt == 's' )
+        return cli_usage(cmd, "-s is not needed: xmig connects to \"xmig"
+                         " receive\" at the destination itself");
+    return cli_usage(cmd, "-p: a migrated domain is never left paused; save"
+                     " it with -p instead");
 }
 
 /* 0: go on.  -1: the help was asked for.  Else the exit status. */
@@ -96,12 +121,7 @@ static int parse(const struct command *cmd, int argc, char **argv,
             r->json = true;
             break;
         case OPT_SET:
-            value = strchr(a.value, '=');
-            if ( !value || value == a.value )
-                return cli_usage(cmd, "--set %s: must be NAME=VALUE",
-                                 a.value);
-            *value++ = '\0';
-            rc = add_setting(r, a.value, value);
+            rc = take_set(r, cmd, a.value);
             break;
         case OPT_DEBUG:
             cli.verbose = 3;
@@ -110,11 +130,8 @@ static int parse(const struct command *cmd, int argc, char **argv,
         case 'e':
             break;
         case 's':
-            return cli_usage(cmd, "-s is not needed: xmig connects to \"xmig"
-                             " receive\" at the destination itself");
         case 'p':
-            return cli_usage(cmd, "-p: a migrated domain is never left"
-                             " paused; save it with -p instead");
+            return refuse_letter(cmd, opt);
         case 'h':
             cli_help(stdout, cmd);
             return -1;
@@ -134,10 +151,7 @@ static int parse(const struct command *cmd, int argc, char **argv,
             return EXIT_NOTHING;
         }
         if ( rc )
-        {
-            cli_complain("no memory");
             return EXIT_NOTHING;
-        }
     }
 
     if ( !r->host )

@@ -62,15 +62,8 @@ int cmd_options(const struct command *cmd, int argc, char **argv)
         case 257:
             json = true;
             break;
-        case 'h':
-            cli_help(stdout, cmd);
-            return EXIT_DONE;
-        case ARG_WORD:
-            return cli_usage(cmd, "\"%s\" is too much", a.value);
-        case ARG_OTHER:
-            return cli_usage(cmd, "unknown option --%s", a.name);
         default:
-            return EXIT_NOTHING;
+            return args_usual(&a, opt);
         }
     }
 

@@ -57,6 +57,58 @@ static void on_end(void *data, uint32_t domid, const char *name,
     pthread_mutex_unlock(&r->lock);
 }
 
+struct where
+{
+    char *addr;                  /* NULL = all */
+    uint16_t port;               /* 0 = the usual one */
+};
+
+/* --listen ADDR, ADDR:PORT or :PORT, and --port.  0 or the exit status. */
+static int settle_where(const struct command *cmd, struct where *w)
+{
+    uint16_t port = 0;
+    const char *why;
+
+    if ( w->addr && w->addr[0] == ':' )
+    {
+        if ( !cli_port(w->addr + 1, &port) )
+            return cli_usage(cmd, "--listen %s: a port is a number from 1 to"
+                             " 65535", w->addr);
+        w->addr = NULL;
+    }
+    else if ( w->addr && !cli_host_port(w->addr, &w->addr, &port, &why) )
+        return cli_usage(cmd, "--listen: %s", why);
+
+    if ( w->port && port && w->port != port )
+        return cli_usage(cmd, "two different ports, %u and %u", port,
+                         w->port);
+    if ( port )
+        w->port = port;
+    return 0;
+}
+
+static int receive(const struct where *w, bool once, struct receiver *r)
+{
+    struct xmig *s = NULL;
+    int rc, status;
+
+    status = cli_open(&s);
+    if ( status )
+        return status;
+
+    cli_cancel_on_signal(s);
+    rc = xmig_serve(s, w->addr, w->port, once, on_end, r);
+    if ( rc == -ECANCELED )
+        status = EXIT_DONE;              /* that is how it is ended */
+    else if ( once && r->last_status )
+        status = r->last_status;         /* has been told */
+    else if ( rc )
+        status = cli_fail(xmig_error(s), rc, "receive");
+
+    cli_close(s);
+    return status;
+}
+
 int cmd_receive(const struct command *cmd, int argc, char **argv)
 {
     static const struct arg_opt opts[] = {
@@ -68,13 +120,10 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
         { 0, NULL, false },
     };
     struct receiver r = { .lock = PTHREAD_MUTEX_INITIALIZER };
-    uint16_t port = 0, listen_port = 0;
-    char *addr = NULL;
-    const char *why;
+    struct where w = { NULL, 0 };
     bool once = false;
-    struct xmig *s = NULL;
     struct args a;
-    int opt, rc, status;
+    int opt, status;
 
     args_init(&a, cmd, argc, argv);
     while ( (opt = args_next(&a, opts)) != ARG_END )
@@ -82,10 +131,10 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
         switch ( opt )
         {
         case 256:
-            addr = a.value;
+            w.addr = a.value;
             break;
         case 257:
-            if ( !cli_port(a.value, &port) )
+            if ( !cli_port(a.value, &w.port) )
                 return cli_usage(cmd, "--port %s: a port is a number from 1"
                                  " to 65535", a.value);
             break;
@@ -95,47 +144,11 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
         case 259:
             r.json = true;
             break;
-        case 'h':
-            cli_help(stdout, cmd);
-            return EXIT_DONE;
-        case ARG_WORD:
-            return cli_usage(cmd, "\"%s\" is too much", a.value);
-        case ARG_OTHER:
-            return cli_usage(cmd, "unknown option --%s", a.name);
         default:
-            return EXIT_NOTHING;
+            return args_usual(&a, opt);
         }
     }
-    if ( addr && addr[0] == ':' )        /* all addresses, this port */
-    {
-        if ( !cli_port(addr + 1, &listen_port) )
-            return cli_usage(cmd, "--listen %s: a port is a number from 1 to"
-                             " 65535", addr);
-        addr = NULL;
-    }
-    else if ( addr && !cli_host_port(addr, &addr, &listen_port, &why) )
-        return cli_usage(cmd, "--listen: %s", why);
-    if ( port && listen_port && port != listen_port )
-        return cli_usage(cmd, "two different ports, %u and %u", listen_port,
-                         port);
-    if ( listen_port )
-        port = listen_port;
 
-    status = cli_open(&s);
-    if ( status )
-        return status;
-
-    cli_cancel_on_signal(s);
-    rc = xmig_serve(s, addr, port, once, on_end, &r);
-    if ( rc == -ECANCELED )
-        status = EXIT_DONE;              /* that is how it is ended */
-    else if ( rc && once && r.last_status )
-        status = r.last_status;          /* has been told */
-    else if ( rc )
-        status = cli_fail(xmig_error(s), rc, "receive");
-    else
-        status = once ? r.last_status : EXIT_DONE;
-
-    cli_close(s);
-    return status;
+    status = settle_where(cmd, &w);
+    return status ? status : receive(&w, once, &r);
 }

@@ -28,18 +28,13 @@ int cmd_recover(const struct command *cmd, int argc, char **argv)
         case 256:
             fenced = true;
             break;
-        case 'h':
-            cli_help(stdout, cmd);
-            return EXIT_DONE;
         case ARG_WORD:
             if ( name )
                 return cli_usage(cmd, "one domain, or all");
             name = a.value;
             break;
-        case ARG_OTHER:
-            return cli_usage(cmd, "unknown option --%s", a.name);
         default:
-            return EXIT_NOTHING;
+            return args_usual(&a, opt);
         }
     }
 

@@ -42,62 +42,12 @@ static int report(struct xmig *s, const char *file, uint32_t domid,
     return EXIT_DONE;
 }
 
-int cmd_restore(const struct command *cmd, int argc, char **argv)
+static int open_and_restore(const char *file, const char *config, bool paused,
+                            bool json)
 {
-    static const struct arg_opt opts[] = {
-        { 'p', NULL, false },
-        { 'e', NULL, false },            /* xl: nothing waits in background */
-        { 'C', "config", true },
-        { 256, "json", false },
-        { 'h', "help", false },
-        { 0, NULL, false },
-    };
-    const char *words[2] = { NULL, NULL }, *config = NULL, *file;
-    bool paused = false, json = false;
     struct xmig *s = NULL;
-    unsigned int nr = 0;
     uint32_t domid = 0;
-    struct args a;
-    int fd = -1, opt, rc, status;
-
-    args_init(&a, cmd, argc, argv);
-    while ( (opt = args_next(&a, opts)) != ARG_END )
-    {
-        switch ( opt )
-        {
-        case 'p':
-            paused = true;
-            break;
-        case 'e':
-            break;
-        case 'C':
-            config = a.value;
-            break;
-        case 256:
-            json = true;
-            break;
-        case 'h':
-            cli_help(stdout, cmd);
-            return EXIT_DONE;
-        case ARG_WORD:
-            if ( nr == 2 )
-                return cli_usage(cmd, "\"%s\" is too much", a.value);
-            words[nr++] = a.value;
-            break;
-        case ARG_OTHER:
-            return cli_usage(cmd, "unknown option --%s", a.name);
-        default:
-            return EXIT_NOTHING;
-        }
-    }
-    if ( !nr )
-        return cli_usage(cmd, "needs a file");
-    if ( nr == 2 && config )
-        return cli_usage(cmd, "two configurations, %s and %s", config,
-                         words[0]);
-    if ( nr == 2 )
-        config = words[0];
-    file = words[nr - 1];
+    int fd, rc, status;
 
     status = cli_open(&s);
     if ( status )
@@ -121,4 +71,56 @@ int cmd_restore(const struct command *cmd, int argc, char **argv)
         close(fd);
     cli_close(s);
     return status;
+}
+
+int cmd_restore(const struct command *cmd, int argc, char **argv)
+{
+    static const struct arg_opt opts[] = {
+        { 'p', NULL, false },
+        { 'e', NULL, false },            /* xl: nothing waits in background */
+        { 'C', "config", true },
+        { 256, "json", false },
+        { 'h', "help", false },
+        { 0, NULL, false },
+    };
+    const char *words[2] = { NULL, NULL }, *config = NULL;
+    bool paused = false, json = false;
+    unsigned int nr = 0;
+    struct args a;
+    int opt;
+
+    args_init(&a, cmd, argc, argv);
+    while ( (opt = args_next(&a, opts)) != ARG_END )
+    {
+        switch ( opt )
+        {
+        case 'p':
+            paused = true;
+            break;
+        case 'e':
+            break;
+        case 'C':
+            config = a.value;
+            break;
+        case 256:
+            json = true;
+            break;
+        case ARG_WORD:
+            if ( nr == 2 )
+                return args_usual(&a, opt);
+            words[nr++] = a.value;
+            break;
+        default:
+            return args_usual(&a, opt);
+        }
+    }
+    if ( !nr )
+        return cli_usage(cmd, "needs a file");
+    if ( nr == 2 && config )
+        return cli_usage(cmd, "two configurations, %s and %s", config,
+                         words[0]);
+    if ( nr == 2 )
+        config = words[0];
+
+    return open_and_restore(words[nr - 1], config, paused, json);
 }

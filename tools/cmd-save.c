@@ -140,6 +140,62 @@ static int report(struct xmig *s, const char *domain, const char *file,
     return EXIT_DONE;
 }
 
+/* The file is open: save, and settle what becomes of it. */
+static int save(struct xmig *s, uint32_t domid, const char *domain,
+                struct target *t, unsigned int flags, bool json)
+{
+    int rc, end, status;
+
+    /* A limit of the file's size is an error like a full disk. */
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    cli_cancel_on_signal(s);
+    cli_progress_begin(s);
+    rc = xmig_save(s, domid, t->fd, flags);
+    cli_progress_end(s);
+
+    end = target_close(t, !rc);
+    if ( !rc && end )
+        cli_complain("the domain is saved, but what follows failed: %s%s%s",
+                     strerror(-end), t->rename ? "; it is in " : "",
+                     t->rename ? t->made : "");
+    status = report(s, domain, t->file, flags, json, rc);
+    return !rc && end ? EXIT_NOTHING : status;
+}
+
+static int open_and_save(const char *domain, struct target *t,
+                         unsigned int flags, bool json)
+{
+    struct xmig *s = NULL;
+    uint32_t domid;
+    int rc, status;
+
+    status = cli_open(&s);
+    if ( status )
+        return status;
+    status = cli_find(s, domain, &domid);
+    if ( status )
+        goto out;
+
+    rc = target_open(t);
+    if ( rc )
+    {
+        cli_complain("create %s: %s", t->made[0] ? t->made : t->file,
+                     strerror(-rc));
+        if ( rc == -EEXIST )
+            fprintf(stderr, "Another save may be under way; if not, remove"
+                    " %s.partial.\n", t->file);
+        target_close(t, false);
+        status = EXIT_SOURCE;
+        goto out;
+    }
+    status = save(s, domid, domain, t, flags, json);
+
+ out:
+    cli_close(s);
+    return status;
+}
+
 int cmd_save(const struct command *cmd, int argc, char **argv)
 {
     static const struct arg_opt opts[] = {
@@ -152,12 +208,10 @@ int cmd_save(const struct command *cmd, int argc, char **argv)
     };
     struct target t = { .fd = -1 };
     const char *domain = NULL;
-    struct xmig *s = NULL;
     unsigned int flags = 0;
     bool json = false;
-    uint32_t domid;
     struct args a;
-    int opt, rc, end, status;
+    int opt;
 
     args_init(&a, cmd, argc, argv);
     while ( (opt = args_next(&a, opts)) != ARG_END )
@@ -176,19 +230,13 @@ int cmd_save(const struct command *cmd, int argc, char **argv)
         case 257:
             json = true;
             break;
-        case 'h':
-            cli_help(stdout, cmd);
-            return EXIT_DONE;
         case ARG_WORD:
             if ( t.file )
-                return cli_usage(cmd, "\"%s\" is too much: one domain and"
-                                 " one file", a.value);
+                return args_usual(&a, opt);
             *(domain ? &t.file : &domain) = a.value;
             break;
-        case ARG_OTHER:
-            return cli_usage(cmd, "unknown option --%s", a.name);
         default:
-            return EXIT_NOTHING;
+            return args_usual(&a, opt);
         }
     }
     if ( !t.file )
@@ -196,42 +244,5 @@ int cmd_save(const struct command *cmd, int argc, char **argv)
     if ( !strcmp(t.file, "-") && isatty(STDOUT_FILENO) )
         return cli_usage(cmd, "a terminal is no place for a domain");
 
-    status = cli_open(&s);
-    if ( status )
-        return status;
-    status = cli_find(s, domain, &domid);
-    if ( status )
-        goto out;
-    rc = target_open(&t);
-    if ( rc )
-    {
-        cli_complain("create %s: %s", t.made[0] ? t.made : t.file,
-                     strerror(-rc));
-        if ( rc == -EEXIST )
-            fprintf(stderr, "Another save may be under way; if not, remove"
-                    " %s.partial.\n", t.file);
-        target_close(&t, false);
-        status = EXIT_SOURCE;
-        goto out;
-    }
-
-    /* A limit of the file's size is an error like a full disk. */
-    signal(SIGXFSZ, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
-    cli_cancel_on_signal(s);
-    cli_progress_begin(s);
-    rc = xmig_save(s, domid, t.fd, flags);
-    cli_progress_end(s);
-    end = target_close(&t, !rc);
-    if ( !rc && end )
-        cli_complain("the domain is saved, but what follows failed: %s%s%s",
-                     strerror(-end), t.rename ? "; it is in " : "",
-                     t.rename ? t.made : "");
-    status = report(s, domain, t.file, flags, json, rc);
-    if ( !rc && end )
-        status = EXIT_NOTHING;
-
- out:
-    cli_close(s);
-    return status;
+    return open_and_save(domain, &t, flags, json);
 }

@@ -91,6 +91,9 @@ void args_init(struct args *a, const struct command *cmd, int argc,
                char **argv);
 /* The next option or word, in any order.  opts is ended by an id of 0. */
 int args_next(struct args *a, const struct arg_opt *opts);
+/* What a command has no case for: help, too many words, unknown options.
+ * Returns the exit status. */
+int args_usual(struct args *a, int opt);
 /* The value of an ARG_OTHER: what follows '=', or the next argument. */
 char *args_other_value(struct args *a);
 

@@ -37,9 +37,10 @@ const struct command commands[] = {
       "                  --bandwidth, --downtime-limit, --max-iters,\n"
       "                  --parallel\n",
       cmd_migrate },
-    { "receive", "[--listen ADDR[:PORT]] [--port PORT] [--once] [--json]",
+    { "receive",
+      "[--listen ADDR[:PORT]] [--port PORT] [--once] [--json]",
       "receive domains that are migrated here",
-      "    --listen A    address to listen on, perhaps with :PORT (all, 8002)\n"
+      "    --listen A    address to listen on, or A:PORT (all, 8002)\n"
       "    --port PORT   port to listen on\n"
       "    --once        end after one migration\n"
       "    --json        print a JSON object for each migration\n",

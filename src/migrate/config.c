@@ -150,7 +150,7 @@ static int settle(struct facts *f, struct err *e)
         return err_set(e, -EINVAL, "%s: \"%s\" is no uuid", f->where,
                        f->uuid ? f->uuid : "");
 
-    strcpy(d->name, f->name);
+    memcpy(d->name, f->name, strlen(f->name) + 1);
     d->vcpus = f->vcpus;
     d->flags = f->no_hap ? 0 : WIRE_DOMAIN_HAP;
     d->max_mem_kib = f->max_kib + SLACK_KIB;
@@ -173,7 +173,7 @@ static int settle(struct facts *f, struct err *e)
     return rc;
 }
 
-/* ---- xl.cfg ------------------------------------------------------------------ */
+/* ---- xl.cfg ------------------------------------------------------------- */
 
 static int cfg_number(XLU_Config *cfg, struct facts *f, struct err *e,
                       const char *key, uint64_t unit, uint64_t *ret)
@@ -381,7 +381,7 @@ int config_read_file(const char *path, struct err *e, struct config *ret)
     return rc;
 }
 
-/* ---- libxl's JSON -------------------------------------------------------------- */
+/* ---- libxl's JSON ------------------------------------------------------- */
 
 static struct json_object *member(struct json_object *obj, const char *key)
 {
@@ -490,7 +490,7 @@ int config_read_json(const char *text, struct err *e, struct config *ret)
     return rc;
 }
 
-/* ---- Beside an image of ours ------------------------------------------------------ */
+/* ---- Beside an image of ours -------------------------------------------- */
 
 /* Copy the pairs of p that are network interfaces, or those that are not. */
 static int copy_pairs(const struct wire_pairs *p, bool vifs, char *buf,

@@ -57,7 +57,7 @@ static int stream_error(struct restore *rs, int rc)
     return err_set(rs->err, rc, "the image is refused %s", rs->error.text);
 }
 
-/* ---- What is to be built ------------------------------------------------------ */
+/* ---- What is to be built ------------------------------------------------ */
 
 static int take_our_config(struct restore *rs)
 {
@@ -109,7 +109,7 @@ static int find_config(struct restore *rs)
     return rc;
 }
 
-/* ---- Records --------------------------------------------------------------------- */
+/* ---- Records ------------------------------------------------------------ */
 
 /* Take the record's body over: the reader makes itself a new one. */
 static void *keep_body(struct restore *rs)
@@ -286,7 +286,7 @@ static int check_whole(struct restore *rs)
     return 0;
 }
 
-/* ---- The operation ------------------------------------------------------------------ */
+/* ---- The operation ------------------------------------------------------ */
 
 static int read_image(struct restore *rs)
 {

@@ -49,7 +49,7 @@ static int write_chan(void *data, struct iovec *iov, unsigned int nr_iov)
     return chan_writev(sv->chan, iov, nr_iov);
 }
 
-/* ---- Memory ------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------- */
 
 static int find_pages(struct save *sv)
 {
@@ -174,7 +174,7 @@ static int send_broken(struct save *sv)
     return rc;
 }
 
-/* ---- The rest of the stream ------------------------------------------------------ */
+/* ---- The rest of the stream --------------------------------------------- */
 
 static int send_front(struct save *sv)
 {
@@ -286,7 +286,7 @@ static int make_durable(struct save *sv)
                    err_text(rc));
 }
 
-/* ---- The operation --------------------------------------------------------------- */
+/* ---- The operation ------------------------------------------------------ */
 
 static int idle(void *data)
 {
