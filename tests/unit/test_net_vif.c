@@ -3,6 +3,7 @@
  * The backend's side of an interface, over make-believe Xen libraries that
  * count what is mapped and bound, and a real socket in place of the switch.
  *
+ * Length: one make-believe Xen under all of the tests.
  * LINK: tools/emu/net/net_vif.c
  * LINK: tools/emu/net/net_ring.c
  * LINK: tools/emu/net/net_port.c
@@ -47,7 +48,7 @@ static struct
     int listen_fd, fd;           /* the switch, and its end of our port */
 } t;
 
-/* ---- libxenstore ---------------------------------------------------------- */
+/* ---- libxenstore -------------------------------------------------------- */
 
 static char *node(const char *path)
 {
@@ -146,7 +147,7 @@ bool xs_is_domain_introduced(struct xs_handle *h, unsigned int domid)
     return !t.domain_gone;
 }
 
-/* ---- libxenevtchn, libxengnttab ------------------------------------------- */
+/* ---- libxenevtchn, libxengnttab ----------------------------------------- */
 
 xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce,
                                                      uint32_t domid,
@@ -220,7 +221,7 @@ int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t count,
     return 0;
 }
 
-/* ---- helpers -------------------------------------------------------------- */
+/* ---- helpers ------------------------------------------------------------ */
 
 static void listen_again(void)
 {
@@ -326,7 +327,7 @@ static int teardown(void **arg)
     return 0;
 }
 
-/* ---- tests ---------------------------------------------------------------- */
+/* ---- tests -------------------------------------------------------------- */
 
 static void new_interface_gets_an_offer(void **arg)
 {
@@ -508,7 +509,7 @@ static void incomplete_directory_is_survived(void **arg)
     assert_int_equal(state(), XenbusStateInitWait);
 }
 
-/* ---- packets -------------------------------------------------------------- */
+/* ---- packets ------------------------------------------------------------ */
 
 static void offer_buffer(uint16_t id)
 {
