@@ -269,6 +269,11 @@ void balloon_init(struct guest_env *env)
         self_later(env);
 }
 
+uint64_t balloon_nr_out(const struct guest_env *env)
+{
+    return balloon_get(env)->nr_out;
+}
+
 bool balloon_poll(struct guest_env *env)
 {
     struct balloon *b = balloon_get(env);

@@ -18,6 +18,7 @@
  * first, so that every page is judged as it arrived.  vCPU 0 publishes
  *   data/verdict      "ok pages=N resumes=K writes=W", or "bad ..."
  *   data/resumes, data/cancels, data/writes, data/downtime_us, data/program
+ *   data/ballooned    pages given up for memory/target
  *   data/state        "running" once memory is filled
  * data/verdict is "checking resumes=K" from a resume until its walk is done.
  * On a mismatch the guest says what and where on the console and in

@@ -47,6 +47,8 @@ extern const char *const balloon_options[];
 int balloon_plan(struct guest_env *env, uint64_t *ret_pages);
 void balloon_init(struct guest_env *env);
 bool balloon_poll(struct guest_env *env);    /* true: more to do */
+/* Pages given up for memory/target. */
+uint64_t balloon_nr_out(const struct guest_env *env);
 
 /* check.c */
 extern const char *const check_options[];

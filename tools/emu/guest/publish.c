@@ -27,6 +27,7 @@ static void publish_figures(struct guest_env *env)
     if ( xenbus_free_slots(env) < 8 )
         return;
     publish_u64(env, "data/writes", check_total_writes(env));
+    publish_u64(env, "data/ballooned", balloon_nr_out(env));
     if ( p->progress )
         p->progress(env, text, sizeof(text));
     xenbus_writef(env, 0, "data/program", FN_none, 0, "%s%s%s", p->name,
