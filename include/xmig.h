@@ -109,8 +109,11 @@ struct xmig_option
  */
 int xmig_option_set(struct xmig *s, const char *key, const char *value);
 
-/* The option in row i (0 ...), -ENOENT behind the last.  Strings live until
- * the next call on s. */
+/*
+ * The option in row i (0 ...), -ENOENT behind the last.  Strings live until
+ * the next call on s.  s may be NULL: all options at their defaults, for which
+ * no hypervisor is needed; then one thread at a time.
+ */
 int xmig_option_get(struct xmig *s, unsigned int i, struct xmig_option *ret);
 
 /* ---- Progress and figures ----------------------------------------------- */
