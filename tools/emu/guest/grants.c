@@ -21,7 +21,7 @@ static struct grant_entry_v1 *entry_get(struct guest_env *env, uint32_t ref)
     return table && ref < nr ? table + ref : NULL;
 }
 
-int grant_end(struct guest_env *env, uint32_t ref)
+int grant_revoke(struct guest_env *env, uint32_t ref)
 {
     struct grant_entry_v1 *e = entry_get(env, ref);
     uint16_t flags;
@@ -42,7 +42,7 @@ int grant_give(struct guest_env *env, uint32_t ref, uint16_t domid,
                uint64_t gfn)
 {
     struct grant_entry_v1 *e = entry_get(env, ref);
-    int rc = grant_end(env, ref);
+    int rc = grant_revoke(env, ref);
 
     if ( rc )
         return rc;

@@ -24,6 +24,6 @@ int grant_give(struct guest_env *env, uint32_t ref, uint16_t domid,
                uint64_t gfn);
 
 /* Take it back.  0, or -EBUSY while the other side has it mapped. */
-int grant_end(struct guest_env *env, uint32_t ref);
+int grant_revoke(struct guest_env *env, uint32_t ref);
 
 #endif

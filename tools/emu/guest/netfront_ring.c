@@ -108,7 +108,7 @@ int netfront_rings_done(struct guest_env *env)
 
     netfront_get(env)->rings_up = 0;
     for ( uint32_t i = 0; i < GRANT_NETFRONT_NR; i++ )
-        if ( grant_end(env, GRANT_NETFRONT + i) == -EBUSY )
+        if ( grant_revoke(env, GRANT_NETFRONT + i) == -EBUSY )
             rc = -EBUSY;
     return rc;
 }

@@ -37,9 +37,10 @@
 
 #define PAGE_SIZE       EMU_PAGE_SIZE
 #define MAX_DOMID       0x7ff0u          /* ordinary domains are below */
+#define DOMID_ANY       0xffffffffu      /* domain_create(): pick one */
 #define MAX_VCPUS       128u
 #define NR_HVM_PARAMS   40u
-#define P2M_MAX_GFNS    (1ull << 26)     /* 256 GiB of guest addresses */
+#define P2M_MAX_GFNS    (1ull << 26)     /* 256 GiB; see host.max_gfns */
 
 enum dirty_mode
 {
@@ -59,6 +60,7 @@ struct host
     int listen_fd;
     uint64_t boot_ns;            /* CLOCK_MONOTONIC */
     uint64_t dom0_pages;         /* accounted only, not backed */
+    uint64_t max_gfns;           /* size of each guest's address space */
     unsigned int nr_cpus;
 
     struct machine machine;
@@ -71,7 +73,9 @@ struct host
 
     /* under conn_lock (a leaf) */
     pthread_mutex_t conn_lock;
+    pthread_cond_t conns_gone;
     struct conn *conns;
+    unsigned int nr_conns;
     struct client *clients;
 };
 
@@ -87,6 +91,7 @@ struct vcpu
 
     /* vCPU thread while it steps; whoever stopped it otherwise */
     struct guest_regs regs;
+    void *hw;                    /* hvmctx.c's: rest of the CPU record */
 
     /* under sched_lock */
     bool initialised;            /* has a context */
@@ -122,7 +127,7 @@ struct dirty_log
     int stop_fd;
     uint64_t nr_clean;           /* CLEANs so far */
 
-    /* any thread, atomic words; P2M_MAX_GFNS bits, sparse; NULL: never on */
+    /* any thread, atomic words; host.max_gfns bits, sparse */
     _Atomic uint64_t *soft;
     atomic_bool soft_on;         /* p2m_mark_dirty() has an effect */
     atomic_uint_fast64_t faults;
@@ -130,18 +135,18 @@ struct dirty_log
 
 struct p2m
 {
-    /* P2M_MAX_GFNS entries, sparse; 0: hole, else P2M_* | mfn + 1.
+    /* max_gfns entries, sparse; 0: hole, else P2M_* | mfn + 1.
      * Written under p2m_lock for writing; read with atomic loads. */
     _Atomic uint32_t *entry;
+    uint64_t max_gfns;
     struct slots slots;          /* machine.c's, under machine.lock */
-    uint8_t *mem;                /* guest address space, P2M_MAX_GFNS pages */
+    uint8_t *mem;                /* guest address space, max_gfns pages */
     uint64_t nr_gfns;            /* highest gfn ever populated + 1 */
     uint64_t nr_holes_made;      /* decrease_reservation so far */
 };
 
 #define P2M_FOREIGN 0x80000000u  /* a frame of the host's (grant table) */
 
-struct evtchn_domain;
 struct gnttab_domain;
 struct domctl_state;
 
@@ -152,7 +157,6 @@ struct domain
     uint32_t domid;
     bool hvm;                    /* false: dom0 only */
     atomic_uint refs;
-    struct evtchn_domain *evtchn;    /* evtchn.c's, from init to destroy */
     struct gnttab_domain *gnttab;    /* gnttab.c's */
     int console_fd;
 
@@ -200,6 +204,8 @@ void domain_console(struct domain *d, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* sched.c */
+/* Once, before any vCPU: guest faults crash the guest.  0 or -errno. */
+int sched_init(void);
 int vcpu_create(struct domain *d, unsigned int id);
 void vcpus_end(struct domain *d);
 /* Something happened that a waiting vCPU wants to see.  Any thread. */
@@ -231,8 +237,8 @@ int p2m_pin_runs(struct domain *d, const uint64_t *gfns, uint32_t num,
                  struct emu_run **ret_runs, uint32_t *ret_nr);
 /* Log gfn as dirty (software bitmap); no effect while the log is off. */
 void p2m_mark_dirty(struct domain *d, uint64_t gfn);
-/* Populate: how many of the gfns were done (a hole before: populated now;
- * populated already: left alone and counted), or -errno if none. */
+/* Populate with 2^order pages from each gfn on: how many of the n were done,
+ * or -errno if none.  What a gfn held before is lost, as in Xen. */
 long p2m_populate(struct domain *d, const uint64_t *gfns, unsigned int n,
                   unsigned int order);
 /* Give up; how many were done, or -errno if none. */
@@ -260,12 +266,12 @@ struct conn
 
     /* connection thread only */
     uint32_t only_domid;         /* EMU_RESTRICT; ~0: any */
-    struct mapping *mappings;    /* foreign maps: pins of this connection */
-    uint64_t next_map_id;
+    struct fmem *fmem;           /* fmem.c's: pins of this connection */
     void *evtchn;                /* evtchn.c's */
     void *gnttab;                /* gnttab.c's */
-    uint8_t *buf;                /* payload of the request in hand */
-    size_t buf_size;
+    uint8_t *raw;                /* the request in hand: header, payload */
+    size_t raw_size;
+    uint8_t *buf;                /* its payload, 8-aligned */
 
     struct conn *next, **link;   /* under host.conn_lock */
 };
@@ -287,6 +293,11 @@ int copy_from_client(struct conn *c, void *dst, uint64_t va, size_t len);
 int copy_to_client(struct conn *c, uint64_t va, const void *src, size_t len);
 /* Direct pointer; the client may change what is there at any time.  NULL. */
 void *client_ptr(struct conn *c, uint64_t va, size_t len);
+
+/* Serve a client on fd (owned from here on) in a thread of its own. */
+int conn_start(struct host *h, int fd);
+/* Cut all connections off and wait until their threads are gone. */
+void conns_end(struct host *h);
 
 /* ---- log ------------------------------------------------------------------ */
 

@@ -28,7 +28,16 @@ struct run
     bool broken;                 /* handed out frame by frame */
     struct slots *owner;         /* or belongs to this slot of a domain */
     uint64_t slot;
-    uint32_t next, prev;         /* in the list of its state; NO_RUN */
+    uint8_t list;                /* enum run_list */
+    uint32_t next, prev;         /* in that list; NO_RUN */
+};
+
+enum run_list
+{
+    RUN_FREE,                    /* wholly free */
+    RUN_BROKEN,                  /* broken, with free frames */
+    RUN_ASSIGNED,                /* a slot's, with free frames */
+    RUN_FULL,                    /* no list */
 };
 
 struct machine
@@ -45,8 +54,7 @@ struct machine
     pthread_mutex_t lock;
     /* under lock */
     struct run *runs;
-    uint32_t list[3];            /* heads: wholly free, broken, assigned,
-                                  * the latter two with free frames */
+    uint32_t head[RUN_FULL], tail[RUN_FULL];
     uint64_t nr_free;
     uint64_t nr_claimed;         /* sum of accounts' claims */
 };

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * vCPU threads: running a guest's steps, waiting, pausing, shutting down.
+ *
+ * A vCPU thread holds no lock while it steps.  It looks at `attention` after
+ * each step; whoever wants it to stop sets that under sched_lock and waits
+ * for `stepping` to fall.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include <xenctrl.h>
+#include <xen/hvm/params.h>
+#include <xen/sched.h>
+
+#include "evtchn.h"
+#include "fault.h"
+#include "guest_hv.h"
+#include "host.h"
+
+#define SIGSTACK_BYTES (64u << 10)
+#define VCPU_STACK     (1u << 20)
+/* What a guest's PV drivers ask for: vector 0xf3. */
+#define CALLBACK_VIA   ((2ull << 56) | 0xf3)
+
+static __thread struct vcpu *current_vcpu;
+
+/* ---- guest faults ---------------------------------------------------------- */
+
+static void on_fault(int sig, siginfo_t *si, void *uc)
+{
+    struct vcpu *v = current_vcpu;
+
+    (void)uc;
+    if ( v && v->in_guest )
+    {
+        v->in_guest = false;
+        v->fault_addr = (uintptr_t)si->si_addr;
+        siglongjmp(v->crash_jmp, sig);
+    }
+    /* The host's own: die of it as usual. */
+    signal(sig, SIG_DFL);
+}
+
+int sched_init(void)
+{
+    struct sigaction sa = {
+        .sa_sigaction = on_fault,
+        .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
+    };
+
+    sigemptyset(&sa.sa_mask);
+    if ( sigaction(SIGSEGV, &sa, NULL) || sigaction(SIGBUS, &sa, NULL) )
+        return -errno;
+    return 0;
+}
+
+static void report_fault(struct vcpu *v, int sig)
+{
+    struct domain *d = v->d;
+    uintptr_t base = (uintptr_t)d->p2m.mem;
+    const char *what = sig == SIGBUS ? "memory that the host lacks" :
+                                       "a hole";
+
+    if ( v->fault_addr - base < d->p2m.max_gfns * PAGE_SIZE )
+    {
+        uint64_t gfn = (v->fault_addr - base) / PAGE_SIZE;
+
+        domain_console(d, "crash: vCPU %u touched gfn 0x%llx, %s", v->id,
+                       (unsigned long long)gfn, what);
+        log_line("dom%u: vCPU %u touched gfn 0x%llx, %s; domain crashes",
+                 d->domid, v->id, (unsigned long long)gfn, what);
+        return;
+    }
+    domain_console(d, "crash: vCPU %u touched memory that is not the guest's",
+                   v->id);
+    log_line("dom%u: vCPU %u touched %p outside its memory; domain crashes",
+             d->domid, v->id, (void *)v->fault_addr);
+}
+
+/* ---- shutting down --------------------------------------------------------- */
+
+static bool any_stepping(const struct domain *d)
+{
+    unsigned int i;
+
+    for ( i = 0; i < d->nr_vcpus; i++ )
+        if ( d->vcpus[i]->stepping )
+            return true;
+    return false;
+}
+
+static void ask_to_stop(struct domain *d)
+{
+    unsigned int i;
+
+    for ( i = 0; i < d->nr_vcpus; i++ )
+        atomic_store(&d->vcpus[i]->attention, true);
+}
+
+static void wake_all(struct domain *d)
+{
+    unsigned int i;
+
+    for ( i = 0; i < d->nr_vcpus; i++ )
+        pthread_cond_signal(&d->vcpus[i]->wake);
+}
+
+/* sched_lock held. */
+static void begin_shutdown(struct domain *d, unsigned int reason)
+{
+    if ( d->shutting_down )
+        return;
+    d->shutting_down = true;
+    d->shutdown_code = reason;
+    ask_to_stop(d);
+}
+
+/* Nothing steps any more: the shutdown is complete, say so.  No lock held. */
+static void finish_shutdown(struct domain *d)
+{
+    uint32_t port = 0;
+    bool now;
+
+    pthread_mutex_lock(&d->sched_lock);
+    now = d->shutting_down && !d->shut_down && !any_stepping(d);
+    if ( now )
+    {
+        d->shut_down = true;
+        if ( d->shutdown_code == SHUTDOWN_suspend )
+            port = d->suspend_port;
+    }
+    pthread_cond_broadcast(&d->stopped);
+    pthread_mutex_unlock(&d->sched_lock);
+    if ( !now )
+        return;
+    fault_check(d->host, NULL, "shutdown", NULL);
+    if ( port )
+        evtchn_send(d->domid, port);
+    else
+        evtchn_raise_virq(VIRQ_DOM_EXC);
+}
+
+void domain_shutdown(struct domain *d, unsigned int reason, bool wait)
+{
+    pthread_mutex_lock(&d->sched_lock);
+    begin_shutdown(d, reason);
+    while ( wait && any_stepping(d) )
+        pthread_cond_wait(&d->stopped, &d->sched_lock);
+    pthread_mutex_unlock(&d->sched_lock);
+    finish_shutdown(d);
+}
+
+int domain_resume(struct domain *d)
+{
+    unsigned int i;
+
+    domain_pause(d);
+    pthread_mutex_lock(&d->sched_lock);
+    d->shutting_down = d->shut_down = false;
+    d->shutdown_code = 0;
+    for ( i = 0; i < d->nr_vcpus; i++ )
+        d->vcpus[i]->waiting = false;
+    pthread_mutex_unlock(&d->sched_lock);
+    domain_unpause(d);
+    return 0;
+}
+
+/* ---- the thread ------------------------------------------------------------ */
+
+static bool runnable(const struct vcpu *v)
+{
+    const struct domain *d = v->d;
+
+    return !v->quit && v->online && !d->pause_count && !d->shutting_down;
+}
+
+/* Steps until somebody wants attention, or the guest wants to wait. */
+static enum guest_next run_steps(struct vcpu *v, uint64_t *ret_deadline_us)
+{
+    enum guest_next next;
+    int sig;
+
+    sig = sigsetjmp(v->crash_jmp, 0);
+    if ( sig )
+    {
+        report_fault(v, sig);
+        v->shutdown_reason = SHUTDOWN_crash;
+        return GUEST_AGAIN;
+    }
+    do {
+        *ret_deadline_us = UINT64_MAX;
+        atomic_store(&v->kicked, false);
+        v->in_guest = true;
+        next = guest_step(&v->env, ret_deadline_us);
+        v->in_guest = false;
+    } while ( next == GUEST_AGAIN && v->shutdown_reason < 0 &&
+              !atomic_load_explicit(&v->attention, memory_order_relaxed) );
+    return next;
+}
+
+static void wait_for_event(struct vcpu *v)
+{
+    struct timespec ts = {
+        .tv_sec = (time_t)(v->deadline_us / 1000000),
+        .tv_nsec = (long)(v->deadline_us % 1000000) * 1000,
+    };
+
+    if ( atomic_load(&v->kicked) || now_us() >= v->deadline_us )
+        v->waiting = false;
+    else if ( v->deadline_us == UINT64_MAX )
+        pthread_cond_wait(&v->wake, &v->d->sched_lock);
+    else
+        pthread_cond_timedwait(&v->wake, &v->d->sched_lock, &ts);
+}
+
+/* sched_lock held on entry and exit; dropped while the guest runs. */
+static void run_burst(struct vcpu *v)
+{
+    struct domain *d = v->d;
+    uint64_t deadline_us = UINT64_MAX, zero = 0;
+    enum guest_next next;
+    bool stop;
+
+    v->stepping = true;
+    atomic_store(&v->attention, false);
+    pthread_mutex_unlock(&d->sched_lock);
+
+    /* A guest of ours has PV drivers and says so, as Linux does. */
+    atomic_compare_exchange_strong(&d->params[HVM_PARAM_CALLBACK_IRQ], &zero,
+                                   CALLBACK_VIA);
+    v->shutdown_reason = -1;
+    next = run_steps(v, &deadline_us);
+
+    pthread_mutex_lock(&d->sched_lock);
+    v->stepping = false;
+    v->waiting = next == GUEST_WAIT;
+    v->deadline_us = deadline_us;
+    if ( v->shutdown_reason >= 0 )
+        begin_shutdown(d, (unsigned int)v->shutdown_reason);
+    stop = d->shutting_down;
+    if ( stop || d->pause_count || v->quit )
+        pthread_cond_broadcast(&d->stopped);
+    if ( stop )
+    {
+        pthread_mutex_unlock(&d->sched_lock);
+        finish_shutdown(d);
+        pthread_mutex_lock(&d->sched_lock);
+    }
+}
+
+static void *vcpu_main(void *arg)
+{
+    struct vcpu *v = arg;
+    struct domain *d = v->d;
+    stack_t ss = { .ss_size = SIGSTACK_BYTES };
+
+    ss.ss_sp = mmap(NULL, SIGSTACK_BYTES, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if ( ss.ss_sp == MAP_FAILED || sigaltstack(&ss, NULL) )
+        log_line("dom%u: vCPU %u has no signal stack: %s", d->domid, v->id,
+                 strerror(errno));
+    current_vcpu = v;
+
+    pthread_mutex_lock(&d->sched_lock);
+    while ( !v->quit )
+    {
+        if ( !runnable(v) )
+            pthread_cond_wait(&v->wake, &d->sched_lock);
+        else if ( v->waiting )
+            wait_for_event(v);
+        else
+            run_burst(v);
+    }
+    pthread_mutex_unlock(&d->sched_lock);
+
+    current_vcpu = NULL;
+    if ( ss.ss_sp != MAP_FAILED )
+    {
+        ss.ss_flags = SS_DISABLE;
+        sigaltstack(&ss, NULL);
+        munmap(ss.ss_sp, SIGSTACK_BYTES);
+    }
+    return NULL;
+}
+
+int vcpu_create(struct domain *d, unsigned int id)
+{
+    pthread_condattr_t ca;
+    pthread_attr_t attr;
+    struct vcpu *v;
+    int r;
+
+    v = calloc(1, sizeof(*v));
+    if ( !v )
+        return -ENOMEM;
+    v->d = d;
+    v->id = id;
+    v->env = (struct guest_env){
+        .mem = d->p2m.mem,
+        .nr_gfns = d->p2m.max_gfns,
+        .vcpu = id,
+        .regs = &v->regs,
+        .hv = &guest_hv,
+        .host = v,
+    };
+    pthread_condattr_init(&ca);
+    pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
+    pthread_cond_init(&v->wake, &ca);
+    pthread_condattr_destroy(&ca);
+
+    pthread_mutex_lock(&d->sched_lock);
+    d->vcpus[id] = v;
+    d->nr_vcpus = id + 1;
+    pthread_mutex_unlock(&d->sched_lock);
+    if ( !d->hvm )
+        return 0;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, VCPU_STACK);
+    r = pthread_create(&v->thread, &attr, vcpu_main, v);
+    pthread_attr_destroy(&attr);
+    v->thread_started = !r;
+    return -r;
+}
+
+void vcpus_end(struct domain *d)
+{
+    unsigned int i;
+
+    pthread_mutex_lock(&d->sched_lock);
+    ask_to_stop(d);
+    for ( i = 0; i < d->nr_vcpus; i++ )
+        d->vcpus[i]->quit = true;
+    wake_all(d);
+    pthread_mutex_unlock(&d->sched_lock);
+    for ( i = 0; i < d->nr_vcpus; i++ )
+    {
+        if ( d->vcpus[i]->thread_started )
+            pthread_join(d->vcpus[i]->thread, NULL);
+        d->vcpus[i]->thread_started = false;
+    }
+}
+
+/* ---- waking, pausing ------------------------------------------------------- */
+
+void vcpu_kick(struct vcpu *v)
+{
+    atomic_store(&v->kicked, true);
+    pthread_mutex_lock(&v->d->sched_lock);
+    if ( v->waiting )
+        pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->d->sched_lock);
+}
+
+void domain_kick(struct domain *d, unsigned int vcpu)
+{
+    struct vcpu *v = NULL;
+
+    pthread_mutex_lock(&d->sched_lock);
+    if ( vcpu < d->nr_vcpus )
+        v = d->vcpus[vcpu];
+    pthread_mutex_unlock(&d->sched_lock);
+    if ( v )
+        vcpu_kick(v);
+}
+
+int vcpu_up(struct domain *d, unsigned int id, const struct guest_regs *regs)
+{
+    struct vcpu *v;
+    int rc = -ENOENT;
+
+    pthread_mutex_lock(&d->sched_lock);
+    if ( id >= d->nr_vcpus )
+        goto out;
+    v = d->vcpus[id];
+    rc = -EEXIST;
+    if ( v->online )
+        goto out;
+    v->regs = *regs;
+    v->initialised = v->online = true;
+    v->waiting = false;
+    pthread_cond_signal(&v->wake);
+    rc = 0;
+
+ out:
+    pthread_mutex_unlock(&d->sched_lock);
+    return rc;
+}
+
+void domain_pause(struct domain *d)
+{
+    pthread_mutex_lock(&d->sched_lock);
+    d->pause_count++;
+    ask_to_stop(d);
+    while ( any_stepping(d) )
+        pthread_cond_wait(&d->stopped, &d->sched_lock);
+    pthread_mutex_unlock(&d->sched_lock);
+}
+
+void domain_unpause(struct domain *d)
+{
+    pthread_mutex_lock(&d->sched_lock);
+    if ( !--d->pause_count )
+        wake_all(d);
+    pthread_mutex_unlock(&d->sched_lock);
+}
+
+int domain_ctl_pause(struct domain *d)
+{
+    pthread_mutex_lock(&d->sched_lock);
+    d->ctl_pauses++;
+    pthread_mutex_unlock(&d->sched_lock);
+    domain_pause(d);
+    return 0;
+}
+
+int domain_ctl_unpause(struct domain *d)
+{
+    bool ok;
+
+    pthread_mutex_lock(&d->sched_lock);
+    ok = d->ctl_pauses > 0;
+    if ( ok )
+        d->ctl_pauses--;
+    pthread_mutex_unlock(&d->sched_lock);
+    if ( !ok )
+        return -EINVAL;
+    domain_unpause(d);
+    return 0;
+}
+
+bool domain_is_stopped(struct domain *d)
+{
+    bool stopped;
+
+    pthread_mutex_lock(&d->sched_lock);
+    stopped = (d->pause_count || d->shutting_down) && !any_stepping(d);
+    pthread_mutex_unlock(&d->sched_lock);
+    return stopped;
+}
