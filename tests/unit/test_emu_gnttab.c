@@ -23,6 +23,11 @@ static grant_entry_v1_t entries[NR];
 static struct grant_active active[NR];
 static struct grant_table table = { entries, NR, active };
 
+static int begin(uint32_t ref, uint32_t domid, bool write, bool *ret_first)
+{
+    return gnttab_entry_begin(&table, ref, domid, write, ret_first);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -38,10 +43,8 @@ static void entry_not_granted_is_bad(void **state)
     bool first;
 
     (void)state;
-    assert_int_equal(grant_begin(&table, REF + 1, 0, false, &first),
-                     GNTST_bad_gntref);
-    assert_int_equal(grant_begin(&table, NR, 0, false, &first),
-                     GNTST_bad_gntref);
+    assert_int_equal(begin(REF + 1, 0, false, &first), GNTST_bad_gntref);
+    assert_int_equal(begin(NR, 0, false, &first), GNTST_bad_gntref);
 }
 
 static void other_domain_is_denied(void **state)
@@ -49,8 +52,7 @@ static void other_domain_is_denied(void **state)
     bool first;
 
     (void)state;
-    assert_int_equal(grant_begin(&table, REF, 3, false, &first),
-                     GNTST_permission_denied);
+    assert_int_equal(begin(REF, 3, false, &first), GNTST_permission_denied);
     assert_int_equal(entries[REF].flags, GTF_permit_access);
 }
 
@@ -60,11 +62,9 @@ static void writing_a_readonly_grant_is_denied(void **state)
 
     (void)state;
     entries[REF].flags |= GTF_readonly;
-    assert_int_equal(grant_begin(&table, REF, 0, true, &first),
-                     GNTST_permission_denied);
-    assert_int_equal(grant_begin(&table, REF, 0, false, &first), GNTST_okay);
-    assert_int_equal(grant_begin(&table, REF, 0, true, &first),
-                     GNTST_permission_denied);
+    assert_int_equal(begin(REF, 0, true, &first), GNTST_permission_denied);
+    assert_int_equal(begin(REF, 0, false, &first), GNTST_okay);
+    assert_int_equal(begin(REF, 0, true, &first), GNTST_permission_denied);
 }
 
 static void use_shows_in_the_flags(void **state)
@@ -72,17 +72,17 @@ static void use_shows_in_the_flags(void **state)
     bool first;
 
     (void)state;
-    assert_int_equal(grant_begin(&table, REF, 0, false, &first), GNTST_okay);
+    assert_int_equal(begin(REF, 0, false, &first), GNTST_okay);
     assert_true(first);
     assert_int_equal(active[REF].gfn, GFN);
     assert_int_equal(entries[REF].flags, GTF_permit_access | GTF_reading);
-    assert_int_equal(grant_begin(&table, REF, 0, true, &first), GNTST_okay);
+    assert_int_equal(begin(REF, 0, true, &first), GNTST_okay);
     assert_false(first);
     assert_int_equal(entries[REF].flags,
                      GTF_permit_access | GTF_reading | GTF_writing);
-    grant_end(&table, REF, true);
+    gnttab_entry_end(&table, REF, true);
     assert_int_equal(entries[REF].flags, GTF_permit_access | GTF_reading);
-    grant_end(&table, REF, false);
+    gnttab_entry_end(&table, REF, false);
     assert_int_equal(entries[REF].flags, GTF_permit_access);
 }
 
@@ -91,12 +91,12 @@ static void two_writers_keep_the_bit_until_both_end(void **state)
     bool first;
 
     (void)state;
-    assert_int_equal(grant_begin(&table, REF, 0, true, &first), GNTST_okay);
-    assert_int_equal(grant_begin(&table, REF, 0, true, &first), GNTST_okay);
-    grant_end(&table, REF, true);
+    assert_int_equal(begin(REF, 0, true, &first), GNTST_okay);
+    assert_int_equal(begin(REF, 0, true, &first), GNTST_okay);
+    gnttab_entry_end(&table, REF, true);
     assert_int_equal(entries[REF].flags,
                      GTF_permit_access | GTF_reading | GTF_writing);
-    grant_end(&table, REF, true);
+    gnttab_entry_end(&table, REF, true);
     assert_int_equal(entries[REF].flags, GTF_permit_access);
 }
 
@@ -105,13 +105,13 @@ static void frame_in_use_does_not_change_under_the_user(void **state)
     bool first;
 
     (void)state;
-    assert_int_equal(grant_begin(&table, REF, 0, false, &first), GNTST_okay);
+    assert_int_equal(begin(REF, 0, false, &first), GNTST_okay);
     entries[REF].frame = GFN + 1;
-    assert_int_equal(grant_begin(&table, REF, 0, false, &first), GNTST_okay);
+    assert_int_equal(begin(REF, 0, false, &first), GNTST_okay);
     assert_int_equal(active[REF].gfn, GFN);
-    grant_end(&table, REF, false);
-    grant_end(&table, REF, false);
-    assert_int_equal(grant_begin(&table, REF, 0, false, &first), GNTST_okay);
+    gnttab_entry_end(&table, REF, false);
+    gnttab_entry_end(&table, REF, false);
+    assert_int_equal(begin(REF, 0, false, &first), GNTST_okay);
     assert_int_equal(active[REF].gfn, GFN + 1);
 }
 

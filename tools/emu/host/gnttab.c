@@ -108,7 +108,7 @@ int16_t gnttab_use(struct domain *d, uint32_t ref, bool write,
 
     if ( !g )
         return GNTST_bad_domain;
-    st = grant_begin(&g->table, ref, 0, write, &first);
+    st = gnttab_entry_begin(&g->table, ref, 0, write, &first);
     if ( st != GNTST_okay )
         return st;
     a = &g->table.active[ref];
@@ -116,7 +116,7 @@ int16_t gnttab_use(struct domain *d, uint32_t ref, bool write,
         machine_pin(&d->host->machine, a->mfn);
     else if ( p2m_pin(d, a->gfn, &a->mfn) )
     {
-        grant_end(&g->table, ref, write);
+        gnttab_entry_end(&g->table, ref, write);
         return GNTST_bad_page;
     }
     *ret_mfn = a->mfn;
@@ -130,7 +130,7 @@ void gnttab_unuse(struct domain *d, uint32_t ref, bool write, uint64_t mfn)
     {
         if ( write )
             p2m_mark_dirty(d, d->gnttab->table.active[ref].gfn);
-        grant_end(&d->gnttab->table, ref, write);
+        gnttab_entry_end(&d->gnttab->table, ref, write);
     }
     machine_unpin(&d->host->machine, mfn);
 }

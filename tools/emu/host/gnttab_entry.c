@@ -37,8 +37,8 @@ static int16_t claim(struct grant_table *t, uint32_t ref, uint32_t domid,
     return GNTST_okay;
 }
 
-int16_t grant_begin(struct grant_table *t, uint32_t ref, uint32_t domid,
-                    bool write, bool *ret_first)
+int16_t gnttab_entry_begin(struct grant_table *t, uint32_t ref,
+                           uint32_t domid, bool write, bool *ret_first)
 {
     struct grant_active *a;
     bool first;
@@ -78,7 +78,7 @@ int16_t grant_begin(struct grant_table *t, uint32_t ref, uint32_t domid,
     return GNTST_okay;
 }
 
-void grant_end(struct grant_table *t, uint32_t ref, bool write)
+void gnttab_entry_end(struct grant_table *t, uint32_t ref, bool write)
 {
     struct grant_active *a = &t->active[ref];
     uint32_t clear = 0;

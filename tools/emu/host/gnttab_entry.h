@@ -37,8 +37,8 @@ static inline bool grant_in_use(const struct grant_active *a)
  * GNTST_permission_denied.  *ret_first: nobody used it before, so gfn in the
  * active entry is fresh and the caller must fill in mfn (or end the use).
  */
-int16_t grant_begin(struct grant_table *t, uint32_t ref, uint32_t domid,
-                    bool write, bool *ret_first);
-void grant_end(struct grant_table *t, uint32_t ref, bool write);
+int16_t gnttab_entry_begin(struct grant_table *t, uint32_t ref,
+                           uint32_t domid, bool write, bool *ret_first);
+void gnttab_entry_end(struct grant_table *t, uint32_t ref, bool write);
 
 #endif
