@@ -73,8 +73,9 @@ int journal_create(const char *dir, const struct journal_info *info,
 /*
  * Open an existing one and read it.
  *   -ENOENT
- *   -EBADMSG  the first line is damaged (a torn later one is not an error:
- *             it and what follows does not count)
+ *   -ENODATA  the first line is torn: nothing was ever done under it
+ *   -EBADMSG  a line is damaged, so what was decided cannot be known (a
+ *             torn last line is no error: it does not count)
  */
 int journal_open(const char *dir, const uint8_t id[IDENT_BYTES],
                  enum journal_role role, struct err *e,
@@ -121,13 +122,13 @@ struct journal_entry
 {
     struct journal_info info;
     enum journal_state state;
-    int error;                   /* -EBADMSG: unreadable; info.role and
-                                    info.id are from the file's name */
+    int error;                   /* -EBADMSG, -ENODATA: unreadable; info.role
+                                    and info.id are from the file's name */
 };
 
 /*
  * All journals in dir; a missing dir has none.  *ret_list is malloc'ed.
- * open_only: leave out the settled ones.
+ * open_only: leave out the settled ones, and those whose first line is torn.
  */
 int journal_list(const char *dir, bool open_only, struct err *e,
                  struct journal_entry **ret_list, size_t *ret_nr);
@@ -135,8 +136,8 @@ int journal_list(const char *dir, bool open_only, struct err *e,
 /* ---- For tests --------------------------------------------------------- */
 
 /*
- * What a file of these bytes says.  0, or -EBADMSG.  *ret_used is where the
- * next line goes: behind the last whole line.
+ * What a file of these bytes says.  0, -ENODATA or -EBADMSG as above.
+ * *ret_used is where the next line goes: behind the last whole line.
  */
 int journal_parse(const char *text, size_t len, struct journal_info *ret_info,
                   enum journal_state *ret_st, size_t *ret_used);
