@@ -97,13 +97,16 @@ $(FUZZ_BIN): $(B)/%: $(B)/%.o $(B)/lib/libxmig.a
 	    -o $@ $^ $(LIB_LIBS) -lm
 $(FUZZ_BIN:=.o): LIB_CFLAGS := $(LIB_INC)
 
-fuzz-run: $(FUZZ_BIN)
-	$(Q)$(RUN) -s fuzz -t $$(($(FUZZ_SECONDS) + 60)) \
-	    $(patsubst tests/fuzz/fuzz_%.c,$(B)/fuzz/%.t,$(FUZZ_SRC))
-$(B)/fuzz/%.t: tests/fuzz/run-one.sh
+FUZZ_T   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/%.t,$(FUZZ_SRC))
+
+fuzz-run: $(FUZZ_BIN) $(FUZZ_T)
+	$(Q)$(RUN) -s fuzz -t $$(($(FUZZ_SECONDS) + 60)) $(FUZZ_T)
+$(FUZZ_T): $(B)/tests/fuzz/%.t: FORCE
 	@mkdir -p $(@D)
-	$(Q)printf '#!/bin/sh\nexec $(CURDIR)/$< $* $(FUZZ_SECONDS)\n' >$@
+	$(Q)printf '#!/bin/sh\nexec $(CURDIR)/tests/fuzz/run-one.sh $* %s\n' \
+	    $(FUZZ_SECONDS) >$@
 	$(Q)chmod +x $@
+FORCE:
 
 fuzz:
 	+$(Q)$(quiet_sub) B=build/fuzz CC=clang \
@@ -150,4 +153,4 @@ bench: deps-demo
 	$(Q)tests/bench/run.sh -b $(B) -n $(RUNS)
 
 .PHONY: check check-unit check-live check-fault check-asan check-tsan fuzz \
-        fuzz-run lint cover format demo bench deps deps-demo
+        fuzz-run FORCE lint cover format demo bench deps deps-demo
