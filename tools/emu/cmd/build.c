@@ -132,7 +132,6 @@ static int set_params(struct build *b, const struct dom_built *built)
         uint32_t index;
         uint64_t value;
     } params[] = {
-        { HVM_PARAM_PAE_ENABLED, 1 },
         { HVM_PARAM_STORE_PFN, built->store_gfn },
         { HVM_PARAM_STORE_EVTCHN, built->store_port },
         { HVM_PARAM_CONSOLE_PFN, built->console_gfn },
