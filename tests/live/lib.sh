@@ -44,7 +44,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 # ---- TAP -------------------------------------------------------------------
-diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
+diag() { printf '%s\n' "$@" | sed 's/^/# /'; }
 ok() { nr=$((nr + 1)); echo "ok $nr - $*"; }
 not_ok() {
     nr=$((nr + 1)) nr_failed=$((nr_failed + 1))

@@ -23,7 +23,7 @@ same 'xl domname finds it by number' \
 check 'xl info works' run_xl a $XL info
 check 'xl pause works' run_xl a $XL pause worker
 matches 'xl list shows it paused' "$(run_xl a $XL list worker 2>&1)" \
-    ' --p--- '
+    ' -[-b]p--- '
 check 'xl unpause works' run_xl a $XL unpause worker
 refuse 'xl knows no other domain' 'invalid domain' run_xl a $XL list nobody
 
