@@ -46,7 +46,7 @@ my @only_in = (
     [qr{^xen(ctrl|guest|call|foreignmemory|evtchn|gnttab|devicemodel)\.h$},
      qr{^src/migrate/hv_xen\w*\.[ch]$}],
     [qr{^xen/},           qr{^src/migrate/}],
-    [qr{^xenstore\.h$},   qr{^src/migrate/store_xs\.c$}],
+    [qr{^xenstore\.h$},   qr{^src/migrate/store_xs\w*\.[ch]$}],
     [qr{^zlib\.h$},       qr{^src/migrate/(zip|wire)\.c$}],
     [qr{^uuid/uuid\.h$},  qr{^src/migrate/(session|id)\.c$}],
     [qr{^json-c/},        qr{^src/migrate/config\w*\.c$}],

@@ -12,7 +12,8 @@
 
 /* "source", "destination" */
 const char *journal_role_name(enum journal_role role);
-/* Both return the line's length, newline included. */
+/* Both return the line's length, newline included; a line has room for
+ * JOURNAL_LINE_MAX bytes. */
 size_t journal_first_line(char *line, const struct journal_info *info);
 /* Add the crc and the newline behind used bytes. */
 size_t journal_seal(char *line, size_t used);

@@ -77,22 +77,26 @@ static bool plain(char c)
     return isalnum((unsigned char)c) || (c && strchr("-._:[]/@+,", c));
 }
 
-/* src quoted into dst, which is large enough for three times its length. */
-static void quote(char *dst, const char *src)
+/* src quoted into dst of room bytes, 3 for each of src's and 1. */
+static void quote(char *dst, size_t room, const char *src)
 {
-    for ( ; *src; src++ )
+    size_t used = 0;
+
+    for ( ; *src && used + 4 <= room; src++ )
         if ( plain(*src) )
-            *dst++ = *src;
+            dst[used++] = *src;
         else
-            dst += sprintf(dst, "%%%02X", (unsigned char)*src);
-    *dst = '\0';
+            used += (size_t)snprintf(dst + used, room - used, "%%%02X",
+                                     (unsigned char)*src);
+    dst[used] = '\0';
 }
 
 size_t journal_seal(char *line, size_t used)
 {
     uint32_t crc = wire_crc32(0, line, used);
 
-    return used + (size_t)sprintf(line + used, " crc=%08" PRIx32 "\n", crc);
+    return used + (size_t)snprintf(line + used, JOURNAL_LINE_MAX - used,
+                                   " crc=%08" PRIx32 "\n", crc);
 }
 
 size_t journal_first_line(char *line, const struct journal_info *info)
@@ -101,13 +105,13 @@ size_t journal_first_line(char *line, const struct journal_info *info)
     char name[3 * JOURNAL_NAME_MAX], peer[3 * JOURNAL_PEER_MAX];
     int n;
 
-    quote(name, info->name);
-    quote(peer, info->peer);
-    n = sprintf(line, "xmig-journal=1 role=%s id=%s domid=%" PRIu32
-                " uuid=%s name=%s peer=%s boot=%s",
-                journal_role_name(info->role), ident_text(info->id, id),
-                info->domid, ident_text(info->uuid, uuid), name, peer,
-                ident_text(info->boot, boot));
+    quote(name, sizeof(name), info->name);
+    quote(peer, sizeof(peer), info->peer);
+    n = snprintf(line, JOURNAL_LINE_MAX, "xmig-journal=1 role=%s id=%s "
+                 "domid=%" PRIu32 " uuid=%s name=%s peer=%s boot=%s",
+                 journal_role_name(info->role), ident_text(info->id, id),
+                 info->domid, ident_text(info->uuid, uuid), name, peer,
+                 ident_text(info->boot, boot));
 
     return journal_seal(line, (size_t)n);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Option tables: finding a row by what the user wrote, turning text into
- * base units and back, checking ranges.  It knows no particular option.
+ * Option tables: finding a row by what the user wrote, checking ranges,
+ * handing values out.  It knows no particular option.
  */
-#include "opt.h"
+#include "opt_unit.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -40,61 +40,12 @@ struct optset
     char key[KEY_MAX], value[VALUE_MAX], min[VALUE_MAX], max[VALUE_MAX];
 };
 
-/* ---- Units ------------------------------------------------------------- */
-
-static const struct
-{
-    const char *name;
-    enum opt_type type;
-    uint64_t base;
-} units[] = {
-    { "B", OPT_SIZE, 1 },
-    { "KiB", OPT_SIZE, 1ull << 10 },
-    { "MiB", OPT_SIZE, 1ull << 20 },
-    { "GiB", OPT_SIZE, 1ull << 30 },
-    { "TiB", OPT_SIZE, 1ull << 40 },
-    { "K", OPT_SIZE, 1ull << 10 },
-    { "M", OPT_SIZE, 1ull << 20 },
-    { "G", OPT_SIZE, 1ull << 30 },
-    { "T", OPT_SIZE, 1ull << 40 },
-    { "B/s", OPT_BANDWIDTH, 1 },
-    { "KiB/s", OPT_BANDWIDTH, 1ull << 10 },
-    { "MiB/s", OPT_BANDWIDTH, 1ull << 20 },
-    { "GiB/s", OPT_BANDWIDTH, 1ull << 30 },
-    { "K", OPT_BANDWIDTH, 1ull << 10 },
-    { "M", OPT_BANDWIDTH, 1ull << 20 },
-    { "G", OPT_BANDWIDTH, 1ull << 30 },
-    { "us", OPT_DURATION, 1 },
-    { "ms", OPT_DURATION, 1000 },
-    { "s", OPT_DURATION, 1000000 },
-    { "min", OPT_DURATION, 60000000 },
-};
-
-/* Base units in one unit; 0 if the type has no such unit. */
-static uint64_t unit_base(enum opt_type type, const char *name)
-{
-    unsigned int i;
-
-    if ( type == OPT_UINT )
-        return 1;
-    for ( i = 0; i < sizeof(units) / sizeof(units[0]); i++ )
-        if ( units[i].type == type && !strcasecmp(units[i].name, name) )
-            return units[i].base;
-
-    return 0;
-}
-
-static bool is_number(enum opt_type type)
-{
-    return type == OPT_UINT || type == OPT_SIZE || type == OPT_BANDWIDTH ||
-           type == OPT_DURATION;
-}
-
 /* ---- Tables ------------------------------------------------------------ */
 
 static uint64_t def_value(const struct opt_row *r)
 {
-    return is_number(r->type) ? r->def * unit_base(r->type, r->unit) : r->def;
+    return opt_is_number(r->type) ? r->def * opt_unit_base(r->type, r->unit)
+                                  : r->def;
 }
 
 static bool row_sound(const struct opt_row *r)
@@ -113,7 +64,7 @@ static bool row_sound(const struct opt_row *r)
     case OPT_SIZE:
     case OPT_BANDWIDTH:
     case OPT_DURATION:
-        base = unit_base(r->type, r->unit);
+        base = opt_unit_base(r->type, r->unit);
         return base && r->max <= UINT64_MAX / base && r->def >= r->min &&
                r->def <= r->max;
 
@@ -275,62 +226,6 @@ static int find_key(struct optset *set, struct err *e, const char *key,
     return 0;
 }
 
-/*
- * A decimal number with at most 6 places behind the point and an optional
- * unit, in base units.  -EINVAL, -ERANGE.
- */
-static int parse_number(const struct opt_row *r, const char *text,
-                        uint64_t *ret)
-{
-    const char *p = text + strspn(text, " ");
-    uint64_t whole = 0, part = 0, scale = 1, base;
-    unsigned __int128 v;
-    char unit[16];
-    size_t n;
-
-    if ( *p < '0' || *p > '9' )
-        return -EINVAL;
-    for ( ; *p >= '0' && *p <= '9'; p++ )
-        if ( __builtin_mul_overflow(whole, 10, &whole) ||
-             __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole) )
-            return -ERANGE;
-    if ( *p == '.' )
-    {
-        if ( r->type == OPT_UINT || p[1] < '0' || p[1] > '9' )
-            return -EINVAL;
-        for ( p++; *p >= '0' && *p <= '9'; p++ )
-        {
-            if ( scale == 1000000 )
-                return -EINVAL;
-            part = part * 10 + (uint64_t)(*p - '0');
-            scale *= 10;
-        }
-    }
-    p += strspn(p, " ");
-    n = strcspn(p, " ");
-    if ( n >= sizeof(unit) || p[n + strspn(p + n, " ")] )
-        return -EINVAL;
-    memcpy(unit, p, n);
-    unit[n] = '\0';
-    if ( r->type == OPT_UINT )
-    {
-        if ( n && strcmp(unit, r->unit) )
-            return -EINVAL;
-        base = 1;
-    }
-    else
-        base = unit_base(r->type, n ? unit : r->unit);
-    if ( !base )
-        return -EINVAL;
-    v = (unsigned __int128)whole * base +
-        (unsigned __int128)part * base / scale;
-    if ( v > UINT64_MAX )
-        return -ERANGE;
-    *ret = (uint64_t)v;
-
-    return 0;
-}
-
 static int parse_bool(const char *text, uint64_t *ret)
 {
     static const char *const words[2][4] = {
@@ -363,8 +258,8 @@ static void choices_text(const struct opt_row *r, char *buf, size_t room)
 static int set_number(struct err *e, const struct opt_row *r,
                       struct value *v, const char *key, const char *text)
 {
-    uint64_t base = unit_base(r->type, r->unit), num = 0;
-    int rc = parse_number(r, text, &num);
+    uint64_t base = opt_unit_base(r->type, r->unit), num = 0;
+    int rc = opt_number_parse(r, text, &num);
 
     if ( rc == -EINVAL )
         return err_set(e, rc, "option %s: \"%s\" is not a %s%s%s", key, text,
@@ -456,24 +351,6 @@ int opt_set(struct optset *set, struct err *e, const char *key,
 
 /* ---- Printing ---------------------------------------------------------- */
 
-/* num of base units in the row's unit, with as many places as it needs. */
-static void print_number(const struct opt_row *r, uint64_t num, char *buf)
-{
-    uint64_t base = unit_base(r->type, r->unit), rest = num % base;
-    int n = snprintf(buf, VALUE_MAX, "%" PRIu64, num / base);
-    char *p = buf + n;
-
-    if ( !rest )
-        return;
-    snprintf(p, VALUE_MAX - (size_t)n, ".%06" PRIu64,
-             (uint64_t)((unsigned __int128)rest * 1000000 / base));
-    p += strlen(p);
-    while ( p[-1] == '0' )
-        *--p = '\0';
-    if ( p[-1] == '.' )
-        p[-1] = '\0';
-}
-
 static void describe(struct optset *set, const struct table *t,
                      unsigned int i, struct xmig_option *ret)
 {
@@ -507,7 +384,7 @@ static void describe(struct optset *set, const struct table *t,
         break;
 
     default:
-        print_number(r, v->num, set->value);
+        opt_number_text(r, v->num, set->value, sizeof(set->value));
         snprintf(set->min, sizeof(set->min), "%" PRIu64, r->min);
         snprintf(set->max, sizeof(set->max), "%" PRIu64, r->max);
         break;
