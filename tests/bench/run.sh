@@ -94,7 +94,8 @@ judged() {
     xmig-emu wait --timeout 120 --node 'data/verdict=ok*' "$Z" "$domid" \
         >/dev/null 2>"$work/wait.err" || fail "the guest is not well: $(
             cat "$work/wait.err")"
-    xmig-emu wait --node data/downtime_us "$Z" "$domid"
+    xmig-emu wait --node data/resumes=1 "$Z" "$domid" >/dev/null &&
+        xmig-emu wait --node data/downtime_us "$Z" "$domid"
 }
 
 move_stock() {              # move_stock free|mapped DOMID

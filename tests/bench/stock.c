@@ -3,10 +3,10 @@
  * Moves a domain between two emulated hosts with Debian's own libxenguest:
  * a process that calls xc_domain_save() on one end of a TCP connection, a
  * process that calls xc_domain_restore() on the other.  What a toolstack
- * adds is done as cheaply as it can be and outside the clock: the
- * destination's domain and its xenstore subtree are made beforehand, the
- * guest is unpaused on one message from the source, before xenstored and the
- * names are seen to.
+ * adds is done as cheaply as it can be: the destination's domain and its
+ * xenstore subtree are made outside the clock, the guest is introduced to
+ * xenstored as soon as it is restored, and unpaused on one message from the
+ * source.
  *
  *   stock SOURCE-DIR DESTINATION-DIR DOMID    (run by xmig-emu run)
  *
@@ -274,13 +274,6 @@ static void destination_process(const char *dir, const struct hv_create *c,
                            p.console_port, &console_gfn, 0, XC_STREAM_PLAIN,
                            &cb, -1) )
         die("xc_domain_restore", NULL);
-    get(fd, &go, 1);
-    if ( go != 'g' || hv_unpause(end.hv, &end.err, p.domid) )
-        die("unpause", &end);
-    put(fd, "r", 1);
-    res.cpu_us = clock_process_cpu_us() - cpu;
-    res.us = res.bytes = 0;
-
     sd.domid = p.domid;
     sd.store_gfn = store_gfn;
     sd.console_gfn = console_gfn;
@@ -288,6 +281,12 @@ static void destination_process(const char *dir, const struct hv_create *c,
     sd.console_port = p.console_port;
     if ( store_connect(end.st, &end.err, &sd) )
         die("introduce the domain", &end);
+    get(fd, &go, 1);
+    if ( go != 'g' || hv_unpause(end.hv, &end.err, p.domid) )
+        die("unpause", &end);
+    put(fd, "r", 1);
+    res.cpu_us = clock_process_cpu_us() - cpu;
+    res.us = res.bytes = 0;
     put(sync, &res, sizeof(res));
     xc_interface_close(xch);
     store_close(end.st);
