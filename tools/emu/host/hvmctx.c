@@ -3,7 +3,7 @@
  * vCPU and HVM context: what a guest's registers look like in the hands of
  * the toolstack.  The guest uses rax ... r15 and rip; the rest of the CPU
  * record, and records of other types, are kept as they were set and given
- * back.
+ * back.  Every vCPU has an MTRR record from the start, as toolstacks expect.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,6 +50,63 @@ static int context_add(struct context *x, uint16_t type, uint16_t instance,
     return 0;
 }
 
+/* The record of this type and instance, or NULL; *ret_len with its header. */
+static const uint8_t *record_find(const uint8_t *data, size_t len,
+                                  uint16_t type, uint16_t instance,
+                                  size_t *ret_len)
+{
+    struct hvm_save_descriptor desc;
+    size_t at;
+
+    for ( at = 0; len - at >= sizeof(desc); at += *ret_len )
+    {
+        memcpy(&desc, data + at, sizeof(desc));
+        *ret_len = sizeof(desc) + desc.length;
+        if ( desc.typecode == type && desc.instance == instance )
+            return data + at;
+    }
+    return NULL;
+}
+
+/* Records that were set before and not again stay.  ctl->lock held. */
+static int keep_old_records(const struct domain *d, struct context *x)
+{
+    const uint8_t *old = d->ctl->records;
+    struct hvm_save_descriptor desc;
+    size_t at, len;
+    int rc = 0;
+
+    for ( at = 0; !rc && at < d->ctl->records_len;
+          at += sizeof(desc) + desc.length )
+    {
+        memcpy(&desc, old + at, sizeof(desc));
+        if ( !record_find(x->data, x->len, desc.typecode, desc.instance,
+                          &len) )
+            rc = context_add(x, desc.typecode, desc.instance,
+                             old + at + sizeof(desc), desc.length);
+    }
+    return rc;
+}
+
+/* Of vCPUs whose MTRRs nobody has set.  ctl->lock held. */
+static int add_mtrrs(const struct domain *d, struct context *x)
+{
+    static const HVM_SAVE_TYPE(MTRR) reset = {
+        .msr_pat_cr = 0x0007040600070406ull,
+        .msr_mtrr_cap = 0x508,       /* 8 variable ones, fixed, WC */
+    };
+    unsigned int i;
+    size_t len;
+    int rc = 0;
+
+    for ( i = 0; !rc && i < d->nr_vcpus; i++ )
+        if ( !record_find(d->ctl->records, d->ctl->records_len,
+                          HVM_SAVE_CODE(MTRR), (uint16_t)i, &len) )
+            rc = context_add(x, HVM_SAVE_CODE(MTRR), (uint16_t)i, &reset,
+                             sizeof(reset));
+    return rc;
+}
+
 static void cpu_of(const struct vcpu *v, hvm_cpu *cpu)
 {
     if ( v->hw )
@@ -83,20 +140,10 @@ static int context_make(struct domain *d, struct context *x)
                          sizeof(cpu));
     }
     pthread_mutex_lock(&d->ctl->lock);
-    if ( !rc && d->ctl->records_len )
-    {
-        void *p = realloc(x->data, x->len + d->ctl->records_len + 64);
-
-        if ( p )
-        {
-            x->data = p;
-            x->room = x->len + d->ctl->records_len + 64;
-            memcpy(x->data + x->len, d->ctl->records, d->ctl->records_len);
-            x->len += d->ctl->records_len;
-        }
-        else
-            rc = -ENOMEM;
-    }
+    if ( !rc )
+        rc = keep_old_records(d, x);
+    if ( !rc )
+        rc = add_mtrrs(d, x);
     pthread_mutex_unlock(&d->ctl->lock);
     return rc ? rc : context_add(x, HVM_SAVE_CODE(END), 0, NULL, 0);
 }
@@ -267,12 +314,16 @@ static int apply(struct domain *d, struct parsed *p)
     pthread_mutex_unlock(&d->sched_lock);
 
     pthread_mutex_lock(&d->ctl->lock);
-    free(d->ctl->records);
-    d->ctl->records = p->rest.data;
-    d->ctl->records_len = p->rest.len;
-    p->rest.data = NULL;
+    rc = keep_old_records(d, &p->rest);
+    if ( !rc )
+    {
+        free(d->ctl->records);
+        d->ctl->records = p->rest.data;
+        d->ctl->records_len = p->rest.len;
+        p->rest.data = NULL;
+    }
     pthread_mutex_unlock(&d->ctl->lock);
-    return 0;
+    return rc;
 }
 
 int hvm_context_set(struct conn *c, struct domain *d,

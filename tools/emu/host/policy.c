@@ -16,18 +16,37 @@
 #define MSR_ARCH_CAPS     0x10au
 #define CPUID_FAULTING    (1ull << 31)
 
+/*
+ * Every leaf up to the limits, empty ones too: a toolstack writes a policy
+ * back into a buffer of the size it came in.
+ */
 static const xen_cpuid_leaf_t host_leaves[] = {
     /* leaf, subleaf, eax, ebx, ecx, edx */
     { 0x0, ANY, 0xd, 0x68747541, 0x444d4163, 0x69746e65 }, /* AuthenticAMD */
     { 0x1, ANY, 0x00830f10, 0x00040800, 0xf6d83203, 0x178bfbff },
+    { 0x2, ANY, 0, 0, 0, 0 },
+    { 0x3, ANY, 0, 0, 0, 0 },
+    { 0x4, 0x0, 0, 0, 0, 0 },
+    { 0x5, ANY, 0, 0, 0, 0 },
+    { 0x6, ANY, 0, 0, 0, 0 },
     { 0x7, 0x0, 0, 0x219c01a9, 0x00400004, 0 },
+    { 0x8, ANY, 0, 0, 0, 0 },
+    { 0x9, ANY, 0, 0, 0, 0 },
+    { 0xa, ANY, 0, 0, 0, 0 },
+    { 0xb, 0x0, 0, 0, 0, 0 },
+    { 0xc, ANY, 0, 0, 0, 0 },
     { 0xd, 0x0, 0x7, 0x340, 0x340, 0 },
     { 0xd, 0x1, 0x7, 0, 0, 0 },
+    { 0xd, 0x2, 0x100, 0x240, 0, 0 },
+    { 0x40000000, ANY, 0, 0, 0, 0 },
+    { 0x40000100, ANY, 0, 0, 0, 0 },
     { 0x80000000, ANY, 0x80000008, 0x68747541, 0x444d4163, 0x69746e65 },
     { 0x80000001, ANY, 0x00830f10, 0, 0x000001f3, 0x2fd3fbff },
     { 0x80000002, ANY, 0x67696d78, 0x756d6520, 0x6574616c, 0x50432064 },
     { 0x80000003, ANY, 0x00000055, 0, 0, 0 },
     { 0x80000004, ANY, 0, 0, 0, 0 },
+    { 0x80000005, ANY, 0, 0, 0, 0 },
+    { 0x80000006, ANY, 0, 0, 0, 0 },
     { 0x80000007, ANY, 0, 0, 0, 0x100 },
     { 0x80000008, ANY, 0x00003030, 0x00001000, 0, 0 },
 };
