@@ -101,11 +101,13 @@ static int hv_decrease(struct guest_env *env, const uint64_t *gfns,
                        unsigned int n)
 {
     uint64_t copy[MAX_EXTENTS];
+    long done;
 
     if ( n > MAX_EXTENTS )
         return -E2BIG;
     memcpy(copy, gfns, n * sizeof(*copy));
-    return (int)p2m_decrease(domain_of(env), copy, n);
+    done = p2m_decrease(domain_of(env), copy, n);
+    return done == (long)n ? 0 : done < 0 ? (int)done : -EINVAL;
 }
 
 static int hv_populate(struct guest_env *env, const uint64_t *gfns,
