@@ -61,6 +61,7 @@ struct session
     struct hv *hv;
     struct store *store;
     uint8_t boot[IDENT_BYTES];   /* of this host */
+    uint32_t xen_version;
 
     /* known once the domain is, then read-only */
     uint8_t id[IDENT_BYTES];     /* of the migration */
@@ -96,6 +97,8 @@ int session_commit(struct xmig *x);
 /* Fill in what a session takes from its handle; own error record, stop and
  * figures are the caller's to set. */
 void session_init(struct session *s, struct xmig *x, bool source);
+/* Learn what this host is: boot id and Xen's version. */
+int session_host(struct session *s);
 
 /* A thread of the session failed with rc: every wait of it ends. */
 void session_fail(struct session *s, int rc);

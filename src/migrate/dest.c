@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The engine at the destination: control connection, decision, tidying up.
+ *
+ * Until STARTED is in the journal any failure ends in abandon(): ABANDONED
+ * is recorded, and nothing of the domain is left.  After it the guest is
+ * here, whatever becomes of the connection.
+ */
+#include "dest.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hello.h"
+
+/* How often the silence of all connections is looked at. */
+#define LOOK_US (200 * US_PER_MS)
+
+/* An unpause that fails is tried again, as there is no way back. */
+#define UNPAUSE_TRIES 20
+#define UNPAUSE_WAIT_US (50 * US_PER_MS)
+
+int dest_init(struct dest *d, struct xmig *x, struct conn *ctl,
+              const char *peer, const uint8_t id[IDENT_BYTES], uint64_t caps)
+{
+    unsigned int i;
+    int rc;
+
+    memset(d, 0, sizeof(*d));
+    rc = cancel_init(&d->stop);
+    if ( rc )
+        return rc;
+    session_init(&d->s, x, false);
+    err_init(&d->err);
+    stats_init(&d->stats);
+    stats_begin(&d->stats, NULL, NULL);
+    d->s.err = &d->err;
+    d->s.stop = &d->stop;
+    d->s.stats = &d->stats;
+    d->s.caps = caps;
+    memcpy(d->s.id, id, sizeof(d->s.id));
+    d->ctl = ctl;
+    snprintf(d->peer, sizeof(d->peer), "%s", peer);
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_cond_init(&d->cond, NULL);
+    for ( i = 0; i < WIRE_LANES_MAX; i++ )
+        err_init(&d->lanes[i].err);
+
+    return ident_random(d->token);
+}
+
+void dest_done(struct dest *d)
+{
+    unsigned int i;
+
+    for ( i = 0; i < WIRE_LANES_MAX; i++ )
+        err_done(&d->lanes[i].err);
+    pthread_cond_destroy(&d->cond);
+    pthread_mutex_destroy(&d->lock);
+    journal_close(d->journal);
+    pageset_done(&d->present);
+    free(d->domain_body);
+    stats_done(&d->stats);
+    err_done(&d->err);
+    cancel_done(&d->stop);
+}
+
+void dest_stop(struct dest *d, int rc, const char *why)
+{
+    err_set(&d->err, rc, "%s", why);
+    session_fail(&d->s, rc);
+}
+
+/* ---- Control records ----------------------------------------------------------- */
+
+static uint64_t bytes_heard(struct dest *d)
+{
+    uint64_t sum = chan_bytes_read(d->ctl->chan);
+    unsigned int i;
+
+    pthread_mutex_lock(&d->lock);
+    for ( i = 0; i < d->s.nr_lanes; i++ )
+        if ( d->lanes[i].conn )
+            sum += chan_bytes_read(d->lanes[i].conn->chan);
+    pthread_mutex_unlock(&d->lock);
+
+    return sum;
+}
+
+static void keep_figures(struct dest *d)
+{
+    uint64_t bytes = bytes_heard(d);
+    struct xmig_stats *now;
+
+    now = stats_edit(&d->stats);
+    now->transferred_bytes = bytes;
+    stats_edited(&d->stats);
+}
+
+/* Wait for the next control record, as long as anything moves on any of the
+ * connections. */
+static int await_record(struct dest *d)
+{
+    uint64_t patience_us = opt_u64(d->s.opts, NULL, "io-timeout");
+    uint64_t heard = bytes_heard(d), since_us = clock_now_us(), sum;
+    int rc;
+
+    for ( ; ; )
+    {
+        rc = chan_wait_readable(d->ctl->chan, deadline_in(LOOK_US));
+        if ( rc != -ETIMEDOUT )
+            return rc;
+        sum = bytes_heard(d);
+        if ( sum != heard )
+            since_us = clock_now_us();
+        else if ( clock_now_us() - since_us > patience_us )
+            return err_set(&d->err, -ETIMEDOUT, "%s: the source has been "
+                           "silent for %lu ms", chan_name(d->ctl->chan),
+                           (unsigned long)(patience_us / US_PER_MS));
+        heard = sum;
+    }
+}
+
+/* The source's last word: it has not sent GO and will not. */
+static int take_error(struct dest *d, const struct wire_record *rec)
+{
+    d->source_gave_up = true;
+
+    return conn_peer_error(d->ctl, rec);
+}
+
+static int take_round(struct dest *d, const struct wire_record *rec)
+{
+    struct xmig_stats *now;
+    struct wire_round r;
+    int rc = wire_round_decode(rec->body, rec->length, &d->err, &r);
+
+    if ( rc )
+        return rc;
+    pthread_mutex_lock(&d->lock);
+    if ( d->last_known )
+        rc = err_set(&d->err, -EPROTO, "ROUND %u after the last one",
+                     r.round);
+    else if ( r.flags & WIRE_ROUND_LAST )
+    {
+        d->last_round = r.round;
+        d->last_known = true;
+    }
+    pthread_mutex_unlock(&d->lock);
+    if ( !rc && (r.flags & WIRE_ROUND_LAST) )
+        return state_set(&d->s.state, &d->err, STATE_SWITCHOVER);
+    if ( rc )
+        return rc;
+    keep_figures(d);
+    now = stats_edit(&d->stats);
+    now->rounds = r.round + 1;
+    stats_edited(&d->stats);
+
+    return 0;
+}
+
+static int take_arm(struct dest *d)
+{
+    int rc;
+
+    if ( d->may_start )
+        return err_set(&d->err, -EPROTO, "ARM came twice");
+    rc = journal_append(d->journal, JOURNAL_MAY_START, true, &d->err);
+    if ( !rc )
+        rc = state_set(&d->s.state, &d->err, STATE_ARMED);
+    if ( rc )
+        return rc;
+    d->may_start = true;
+    pthread_mutex_lock(&d->lock);
+    rc = conn_send_empty(d->ctl, WIRE_ARMED);
+    pthread_mutex_unlock(&d->lock);
+
+    return rc;
+}
+
+static int take_tsc(struct dest *d, const struct wire_state *st)
+{
+    struct wire_tsc w;
+    struct hv_tsc tsc;
+    int rc = wire_tsc_decode(st->data, st->bytes, &d->err, &w);
+
+    if ( rc )
+        return rc;
+    tsc.mode = w.mode;
+    tsc.khz = w.khz;
+    tsc.nsec = w.nsec;
+    tsc.incarnation = w.incarnation;
+
+    return hv_tsc_set(d->s.hv, &d->err, d->s.domid, &tsc);
+}
+
+static int take_pairs(struct dest *d, const struct wire_state *st)
+{
+    struct store_pairs list = { 0 };
+    struct wire_pairs pairs;
+    const char *key, *value;
+    size_t pos = 0;
+    int rc;
+
+    rc = wire_pairs_decode(st->data, st->bytes, &d->err, &pairs);
+    while ( !rc && wire_pairs_next(&pairs, &pos, &key, &value) )
+        rc = store_pairs_add(&list, key, value);
+    if ( !rc )
+        rc = store_update(d->s.store, &d->err, d->s.domid, &list);
+    store_pairs_done(&list);
+
+    return rc;
+}
+
+static int take_state(struct dest *d, const struct wire_record *rec)
+{
+    struct wire_state st;
+    int rc = wire_state_decode(rec->body, rec->length, &d->err, &st);
+
+    if ( rc )
+        return rc;
+    switch ( st.kind )
+    {
+    case WIRE_STATE_TSC:
+        return take_tsc(d, &st);
+
+    case WIRE_STATE_CONTEXT:
+        return hv_context_set(d->s.hv, &d->err, d->s.domid, st.data,
+                              st.bytes);
+
+    case WIRE_STATE_PAIRS:
+        return take_pairs(d, &st);
+    }
+
+    return err_set(&d->err, -EPROTO, "STATE of kind %u came a second time",
+                   st.kind);
+}
+
+static int take_state_end(struct dest *d, const struct wire_record *rec)
+{
+    struct wire_state_end end;
+    int rc = wire_state_end_decode(rec->body, rec->length, &d->err, &end);
+
+    if ( rc )
+        return rc;
+    pthread_mutex_lock(&d->lock);
+    if ( d->state_complete || !d->last_known )
+        rc = err_set(&d->err, -EPROTO, "STATE_END out of turn");
+    else
+    {
+        d->state_complete = true;
+        d->populated = end.populated_pages;
+        rc = dest_maybe_ready(d);
+    }
+    pthread_mutex_unlock(&d->lock);
+
+    return rc;
+}
+
+/* ---- The decision ------------------------------------------------------------------ */
+
+static int send_running(struct dest *d, uint64_t unpause_us)
+{
+    struct wire_running r = { .unpause_us = unpause_us };
+    uint8_t buf[32];
+    size_t len;
+    int rc = wire_running_encode(&r, buf, sizeof(buf), &len);
+
+    if ( rc )
+        return err_set(&d->err, rc, "internal error: encode RUNNING");
+    pthread_mutex_lock(&d->lock);
+    rc = conn_send(d->ctl, WIRE_RUNNING, buf, len);
+    pthread_mutex_unlock(&d->lock);
+
+    return rc;
+}
+
+static int unpause(struct dest *d)
+{
+    unsigned int try;
+    int rc;
+
+    for ( try = 0; ; try++ )
+    {
+        rc = hv_unpause(d->s.hv, try + 1 < UNPAUSE_TRIES ? NULL : &d->err,
+                        d->s.domid);
+        if ( !rc || try + 1 == UNPAUSE_TRIES )
+            return rc;
+        cancel_poll(NULL, -1, 0, deadline_in(UNPAUSE_WAIT_US));
+    }
+}
+
+static int send_refused(struct dest *d)
+{
+    struct wire_error r = { .code = ECANCELED };
+    struct xmig_error rec;
+    uint8_t buf[16 + WIRE_TEXT_MAX];
+    size_t len;
+    int rc;
+
+    err_copy(&d->err, &rec);
+    if ( rec.code )
+        r.code = -rec.code;
+    snprintf(r.text, sizeof(r.text), "%s", rec.code ? rec.text
+                                                    : "it was abandoned");
+    rc = wire_refused_encode(&r, buf, sizeof(buf), &len);
+    if ( !rc )
+    {
+        pthread_mutex_lock(&d->lock);
+        rc = conn_send(d->ctl, WIRE_REFUSED, buf, len);
+        pthread_mutex_unlock(&d->lock);
+    }
+
+    return rc;
+}
+
+/* GO: the point of no return is the record, not the unpause. */
+static int take_go(struct dest *d)
+{
+    enum journal_state decided;
+    struct xmig_stats *now;
+    uint64_t begin_us = clock_now_us();
+    int rc;
+
+    if ( !d->may_start || !d->ready_sent )
+        return err_set(&d->err, -EPROTO, "GO out of turn");
+    rc = state_set(&d->s.state, &d->err, STATE_COMMIT);
+    if ( !rc )
+        rc = journal_decide(d->journal, JOURNAL_STARTED, false, &d->err,
+                            &decided);
+    if ( rc )
+        return rc;
+    if ( decided != JOURNAL_STARTED )
+    {
+        err_set(&d->err, -ECANCELED, "it was abandoned");
+        send_refused(d);
+        return -ECANCELED;
+    }
+
+    d->started = true;
+    owner_set(&d->err, XMIG_GUEST_AT_DESTINATION);
+    chan_set_cancel(d->ctl->chan, NULL);
+    rc = unpause(d);
+    if ( rc )
+        err_wrap(&d->err, rc, "the guest is here, whole, but paused: "
+                 "unpause it by hand");
+    else
+    {
+        now = stats_edit(&d->stats);
+        now->unpause_us = clock_now_us() - begin_us;
+        stats_edited(&d->stats);
+        send_running(d, clock_now_us() - begin_us);
+    }
+    journal_sync(d->journal, NULL);
+
+    return rc;
+}
+
+/* ---- After it ----------------------------------------------------------------------- */
+
+/* Lanes are through, or must be: wait for their threads. */
+static void end_lanes(struct dest *d)
+{
+    unsigned int i;
+
+    pthread_mutex_lock(&d->lock);
+    d->open = false;
+    pthread_cond_broadcast(&d->cond);
+    for ( i = 0; i < WIRE_LANES_MAX; i++ )
+        if ( d->lanes[i].conn )
+            chan_break(d->lanes[i].conn->chan);
+    while ( d->nr_running )
+        pthread_cond_wait(&d->cond, &d->lock);
+    for ( i = 0; i < WIRE_LANES_MAX; i++ )
+        d->lanes[i].conn = NULL;
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* The guest runs.  What was needed to bring it here goes. */
+static void settle_in(struct dest *d)
+{
+    struct session *s = &d->s;
+    struct wire_record rec;
+    struct err quiet;
+    int rc;
+
+    keep_figures(d);
+    stats_phase(&d->stats, XMIG_PHASE_DONE);
+    stats_end(&d->stats);
+    session_fail(s, -ECANCELED);
+    end_lanes(d);
+    err_init(&quiet);
+    d->build.err = &quiet;
+    rc = build_rename(&d->build);
+    if ( rc )
+        LOG_WARN(s->logger, "domain %u keeps the name \"%s%s\": %s",
+                 s->domid, s->name, BUILD_INCOMING, quiet.rec.text);
+    build_unclaim(&d->build);
+    place_free(d->place);
+    d->place = NULL;
+
+    chan_set_err(d->ctl->chan, NULL);
+    d->ctl->err = NULL;
+    chan_set_deadline(d->ctl->chan,
+                      deadline_in(opt_u64(s->opts, NULL, "io-timeout")));
+    do {
+        rc = conn_recv(d->ctl, &rec);
+    } while ( !rc && rec.type == WIRE_ALIVE );
+    if ( !rc && rec.type == WIRE_BYE &&
+         !journal_append(d->journal, JOURNAL_DONE, true, NULL) )
+    {
+        journal_remove(d->journal, NULL);
+        pthread_mutex_lock(&d->lock);
+        d->settled = true;
+        pthread_mutex_unlock(&d->lock);
+    }
+    err_done(&quiet);
+}
+
+/* Of several consequences of one cause, tell the cause. */
+static void find_cause(struct dest *d, int rc)
+{
+    struct wire_record rec;
+    unsigned int i;
+
+    if ( err_code(&d->err) )
+        return;
+    if ( rc == -EPIPE || rc == -ECONNRESET || rc == -ENODATA )
+    {
+        /* The source's own words may still be in the pipe. */
+        chan_set_cancel(d->ctl->chan, NULL);
+        chan_set_err(d->ctl->chan, NULL);
+        chan_set_deadline(d->ctl->chan, deadline_in(US_PER_S));
+        d->ctl->err = NULL;
+        while ( !conn_recv(d->ctl, &rec) )
+            if ( rec.type == WIRE_ERROR )
+            {
+                d->ctl->err = &d->err;
+                take_error(d, &rec);
+                return;
+            }
+    }
+    for ( i = 0; i < WIRE_LANES_MAX; i++ )
+        if ( err_code(&d->lanes[i].err) &&
+             err_take(&d->err, &d->lanes[i].err) )
+            return;
+    if ( rc == -ECANCELED )
+        err_set(&d->err, rc, "cancelled at the destination");
+    else
+        err_set(&d->err, rc, "%s: %s", chan_name(d->ctl->chan),
+                err_text(rc));
+}
+
+/* Nothing of it is left here, and GO is refused for ever. */
+static void abandon(struct dest *d, int rc)
+{
+    enum journal_state decided;
+    struct xmig_error rec;
+    struct pollfd pfd = { .fd = chan_fd(d->ctl->chan), .events = POLLIN };
+
+    session_fail(&d->s, rc);
+    pthread_mutex_lock(&d->lock);
+    pthread_cond_broadcast(&d->cond);
+    pthread_mutex_unlock(&d->lock);
+    find_cause(d, rc);
+
+    if ( d->journal )
+        journal_decide(d->journal, JOURNAL_ABANDONED, d->may_start, NULL,
+                       &decided);
+    /* Now, so that the guest need not wait for the tidying up. */
+    chan_set_cancel(d->ctl->chan, NULL);
+    chan_set_err(d->ctl->chan, NULL);
+    chan_set_deadline(d->ctl->chan, deadline_in(US_PER_S));
+    err_copy(&d->err, &rec);
+    pthread_mutex_lock(&d->lock);
+    if ( !(poll(&pfd, 1, 0) > 0 && pfd.revents & (POLLHUP | POLLERR)) )
+        conn_send_error(d->ctl, rec.code, XMIG_GUEST_AT_SOURCE, rec.text);
+    pthread_mutex_unlock(&d->lock);
+
+    end_lanes(d);
+    if ( d->place )
+        place_free(d->place);
+    d->place = NULL;
+    d->build.err = NULL;
+    build_undo(&d->build);
+    /* A source that may have sent GO asks what became of it. */
+    if ( d->journal && (!d->may_start || d->source_gave_up) )
+        journal_remove(d->journal, NULL);
+    pthread_mutex_lock(&d->lock);
+    d->settled = !d->ready_sent || d->source_gave_up;
+    pthread_mutex_unlock(&d->lock);
+    owner_set(&d->err, XMIG_GUEST_AT_SOURCE);
+    stats_end(&d->stats);
+}
+
+/* ---- All of it ------------------------------------------------------------------------ */
+
+static int take_record(struct dest *d)
+{
+    struct wire_record rec;
+    int rc;
+
+    rc = await_record(d);
+    if ( !rc )
+        rc = conn_recv(d->ctl, &rec);
+    if ( rc )
+        return rc;
+
+    switch ( rec.type )
+    {
+    case WIRE_ALIVE:     return 0;
+    case WIRE_ERROR:     return take_error(d, &rec);
+    case WIRE_ROUND:     return take_round(d, &rec);
+    case WIRE_ARM:       return take_arm(d);
+    case WIRE_STATE:     return take_state(d, &rec);
+    case WIRE_STATE_END: return take_state_end(d, &rec);
+    case WIRE_GO:        return take_go(d);
+    }
+    if ( WIRE_TYPE_ID(rec.type) == WIRE_ID_ENGINE )
+        return err_set(&d->err, -EPROTO, "the source may not send %s now",
+                       wire_name(rec.type));
+
+    return engine_record(&d->s, &rec);
+}
+
+int dest_run(struct dest *d)
+{
+    struct session *s = &d->s;
+    int rc;
+
+    rc = session_host(s);
+    if ( !rc )
+        rc = hello_send(d->ctl, s, WIRE_CONTROL, 0, s->id, d->token);
+    if ( !rc )
+        rc = dest_prepare(d);
+    if ( !rc )
+        rc = state_set(&s->state, s->err, STATE_LIVE);
+    if ( !rc )
+        stats_phase(&d->stats, XMIG_PHASE_ROUNDS);
+    while ( !rc && !d->started )
+        rc = take_record(d);
+
+    if ( d->started )
+    {
+        settle_in(d);
+        state_set(&s->state, NULL, STATE_DONE);
+    }
+    else
+    {
+        abandon(d, rc);
+        state_set(&s->state, NULL, STATE_ROLLBACK);
+        state_set(&s->state, NULL, STATE_FAILED);
+        rc = err_code(&d->err);
+    }
+    engine_cleanup(s, !rc);
+
+    return rc;
+}

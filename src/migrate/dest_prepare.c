@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * PREPARE at the destination: from the source's description to a domain that
+ * waits for its memory.  All that takes time is done here, while the guest
+ * still runs at the source.
+ */
+#include "dest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int begin_journal(struct dest *d)
+{
+    struct session *s = &d->s;
+    struct journal_info info = { .role = JOURNAL_DESTINATION };
+    int rc;
+
+    memcpy(info.id, s->id, sizeof(info.id));
+    memcpy(info.uuid, d->domain.uuid, sizeof(info.uuid));
+    memcpy(info.boot, s->boot, sizeof(info.boot));
+    snprintf(info.name, sizeof(info.name), "%s", s->name);
+    rc = journal_create(s->state_dir, &info, s->err, &d->journal);
+    if ( !rc )
+        rc = journal_claim(d->journal, s->err);
+    if ( !rc )
+        rc = journal_append(d->journal, JOURNAL_PREPARING, false, s->err);
+
+    return rc;
+}
+
+static int take_domain(struct dest *d)
+{
+    struct session *s = &d->s;
+    struct wire_record rec;
+    struct wire_domain *dom = &d->domain;
+    int rc;
+
+    rc = conn_expect(d->ctl, WIRE_DOMAIN, &rec);
+    if ( rc )
+        return rc;
+    /* Its pairs are needed longer than the connection's buffer lives. */
+    d->domain_body = malloc(rec.length);
+    if ( !d->domain_body )
+        return err_set(s->err, -ENOMEM, "take the description of the "
+                       "domain: %s", err_text(-ENOMEM));
+    memcpy(d->domain_body, rec.body, rec.length);
+    rc = wire_domain_decode(d->domain_body, rec.length, s->err, dom);
+    if ( rc )
+        return rc;
+    if ( dom->nr_lanes > 1 && !(s->caps & WIRE_CAP_LANES) )
+        return err_set(s->err, -EPROTO, "%u lanes without the capability",
+                       dom->nr_lanes);
+
+    s->nr_lanes = dom->nr_lanes;
+    s->nr_gfns = dom->nr_gfns;
+    s->total_pages = dom->populated_pages;
+    snprintf(s->name, sizeof(s->name), "%s", dom->name);
+    d->build.hv = s->hv;
+    d->build.store = s->store;
+    d->build.err = s->err;
+    d->build.domain = dom;
+    d->build.name = s->name;
+
+    return build_check(&d->build);
+}
+
+static int take_policy(struct dest *d)
+{
+    struct session *s = &d->s;
+    struct wire_policy policy;
+    struct wire_record rec;
+    int rc;
+
+    rc = conn_expect(d->ctl, WIRE_POLICY, &rec);
+    if ( !rc )
+        rc = wire_policy_decode(rec.body, rec.length, s->err, &policy);
+    if ( !rc )
+        rc = hv_policy_check(s->hv, s->err, policy.leaves, policy.nr_leaves,
+                             policy.msrs, policy.nr_msrs);
+    if ( !rc )
+        rc = begin_journal(d);
+    if ( !rc )
+        rc = build_create(&d->build, &policy);
+    if ( rc )
+        return rc;
+    s->domid = d->build.domid;
+
+    return journal_set_domid(d->journal, s->domid, s->err);
+}
+
+static int take_params(struct dest *d)
+{
+    struct session *s = &d->s;
+    struct wire_param params[WIRE_PARAMS_MAX];
+    struct hv_param list[HV_PARAMS_MAX];
+    struct hv_rings rings;
+    struct wire_record rec;
+    struct wire_state st;
+    unsigned int nr, i;
+    int rc;
+
+    rc = conn_expect(d->ctl, WIRE_STATE, &rec);
+    if ( !rc )
+        rc = wire_state_decode(rec.body, rec.length, s->err, &st);
+    if ( !rc && st.kind != WIRE_STATE_PARAMS )
+        rc = err_set(s->err, -EPROTO, "STATE of kind %u where the HVM "
+                     "parameters were due", st.kind);
+    if ( !rc )
+        rc = wire_params_decode(st.data, st.bytes, s->err, params, &nr);
+    if ( rc )
+        return rc;
+    for ( i = 0; i < nr; i++ )
+        list[i] = (struct hv_param){ params[i].index, params[i].value };
+
+    rc = place_new(s, s->domid, s->nr_gfns, &d->place);
+    if ( rc )
+        return rc;
+    describe_rings(list, nr, &rings.store_gfn, &rings.console_gfn);
+    if ( rings.store_gfn )
+        rc = place_own(d->place, rings.store_gfn);
+    if ( !rc && rings.console_gfn )
+        rc = place_own(d->place, rings.console_gfn);
+    if ( !rc )
+        rc = build_params(&d->build, list, nr);
+    if ( !rc )
+        rc = build_store(&d->build, true);
+
+    return rc;
+}
+
+static int take_memory(struct dest *d)
+{
+    struct session *s = &d->s;
+    struct wire_record rec;
+    struct wire_memory m;
+    uint64_t from = 0;
+    uint32_t i;
+    int rc;
+
+    rc = pageset_init(&d->present, s->nr_gfns);
+    if ( rc )
+        return err_set(s->err, rc, "keep account of %lu gfns: %s",
+                       (unsigned long)s->nr_gfns, err_text(rc));
+    do {
+        rc = conn_expect(d->ctl, WIRE_MEMORY, &rec);
+        if ( !rc )
+            rc = wire_memory_decode(rec.body, rec.length, s->nr_gfns, from,
+                                    s->err, &m);
+        if ( rc )
+            return rc;
+        for ( i = 0; i < m.nr_ranges; i++ )
+        {
+            pageset_set_run(&d->present, m.ranges[i].first,
+                            m.ranges[i].count);
+            from = m.ranges[i].first + m.ranges[i].count;
+        }
+    } while ( m.flags & WIRE_MEMORY_MORE );
+
+    /* The domain's limit is Xen's to hold; this one is against a source
+     * that says one thing and wants another. */
+    if ( d->present.count > d->domain.max_mem_kib / 4 + CHUNK_GFNS )
+        return err_set(s->err, -EPROTO, "%lu pages are said to be populated, "
+                       "the domain's limit is %lu KiB",
+                       (unsigned long)d->present.count,
+                       (unsigned long)d->domain.max_mem_kib);
+
+    return place_ahead(d->place, &d->present);
+}
+
+int dest_prepare(struct dest *d)
+{
+    static const char *const mechs[] = { "precopy" };
+    struct session *s = &d->s;
+    int rc;
+
+    rc = state_set(&s->state, s->err, STATE_SETUP);
+    if ( !rc )
+        rc = take_domain(d);
+    if ( !rc )
+        rc = plan_build_names(mechs, 1, s->caps, s->err, &s->plan);
+    if ( !rc )
+        rc = engine_setup(s);
+    if ( !rc )
+        rc = take_policy(d);
+    if ( !rc )
+        rc = take_params(d);
+    if ( !rc )
+        rc = take_memory(d);
+    if ( rc )
+        return rc;
+
+    pthread_mutex_lock(&d->lock);
+    d->open = true;
+    rc = conn_send_empty(d->ctl, WIRE_PREPARED);
+    pthread_mutex_unlock(&d->lock);
+
+    return rc;
+}

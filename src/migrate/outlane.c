@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Building and sending batches.  The pages go from the mapping straight into
+ * the socket; neighbours in the mapping are one piece.
+ */
+#include "outlane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Pages ahead whose first line is fetched while this one is looked at. */
+#define PREFETCH_PAGES 6u
+
+int outlane_init(struct outlane *l, struct conn *conn, unsigned int lane,
+                 unsigned int nr_lanes, bool find_zeros)
+{
+    memset(l, 0, sizeof(*l));
+    l->conn = conn;
+    l->lane = lane;
+    l->nr_lanes = nr_lanes;
+    l->find_zeros = find_zeros;
+    l->runs = calloc(WIRE_RUNS_MAX, sizeof(*l->runs));
+    l->iov = calloc(WIRE_DATA_MAX, sizeof(*l->iov));
+    l->meta = calloc(1, WIRE_PAGES_META_MAX);
+    if ( !l->runs || !l->iov || !l->meta )
+    {
+        outlane_done(l);
+        return -ENOMEM;
+    }
+
+    return 0;
+}
+
+void outlane_done(struct outlane *l)
+{
+    free(l->runs);
+    free(l->iov);
+    free(l->meta);
+    l->runs = NULL;
+    l->iov = NULL;
+    l->meta = NULL;
+}
+
+void outlane_round(struct outlane *l, uint32_t round)
+{
+    l->round = round;
+    l->round_pages = 0;
+}
+
+static int flush(struct outlane *l)
+{
+    struct wire_pages_head head = {
+        .round = l->round,
+        .nr_runs = l->nr_runs,
+        .nr_data = l->nr_data,
+    };
+    size_t len;
+    int rc;
+
+    if ( !l->nr_runs )
+        return 0;
+    rc = wire_pages_encode(&head, l->runs, l->meta, WIRE_PAGES_META_MAX,
+                           &len);
+    if ( rc )
+        return err_set(l->conn->err, rc, "internal error: a batch of %u runs "
+                       "can't be encoded", l->nr_runs);
+    rc = conn_send_pages(l->conn, l->meta, len, l->iov, l->nr_iov,
+                         l->nr_data);
+    l->nr_runs = l->nr_data = 0;
+    l->nr_iov = 0;
+
+    return rc;
+}
+
+static void add_run(struct outlane *l, uint64_t gfn, enum wire_kind kind)
+{
+    struct wire_run *last = l->nr_runs ? &l->runs[l->nr_runs - 1] : NULL;
+
+    l->round_pages++;
+    if ( last && last->kind == kind && last->gfn + last->count == gfn &&
+         (l->nr_lanes == 1 || gfn % CHUNK_GFNS) )
+        last->count++;
+    else
+        l->runs[l->nr_runs++] = (struct wire_run){
+            .gfn = gfn, .count = 1, .kind = kind,
+        };
+}
+
+static void add_data(struct outlane *l, uint8_t *page)
+{
+    struct iovec *last = l->nr_iov ? &l->iov[l->nr_iov - 1] : NULL;
+
+    l->nr_data++;
+    if ( last && (uint8_t *)last->iov_base + last->iov_len == page )
+        last->iov_len += PAGE_BYTES;
+    else
+        l->iov[l->nr_iov++] = (struct iovec){ page, PAGE_BYTES };
+}
+
+int outlane_window(struct outlane *l, const struct window *w)
+{
+    uint64_t normal = 0, zero = 0;
+    uint8_t *page;
+    size_t i;
+    int rc = 0;
+
+    for ( i = 0; !rc && i < w->nr; i++ )
+    {
+        if ( w->todo[i] == WINDOW_NOTHING ||
+             gfn_lane(w->gfns[i], l->nr_lanes) != l->lane )
+            continue;
+        page = w->addr + i * PAGE_BYTES;
+        if ( w->todo[i] == WINDOW_HOLE )
+            add_run(l, w->gfns[i], WIRE_KIND_HOLE);
+        else
+        {
+            if ( i + PREFETCH_PAGES < w->nr &&
+                 w->todo[i + PREFETCH_PAGES] == WINDOW_PAGE )
+                __builtin_prefetch(page + PREFETCH_PAGES * PAGE_BYTES);
+            if ( l->find_zeros && page_is_zero(page) )
+            {
+                add_run(l, w->gfns[i], WIRE_KIND_ZERO);
+                zero++;
+            }
+            else
+            {
+                add_run(l, w->gfns[i], WIRE_KIND_DATA);
+                add_data(l, page);
+                normal++;
+            }
+        }
+        if ( l->nr_data == WIRE_DATA_MAX || l->nr_runs == WIRE_RUNS_MAX )
+            rc = flush(l);
+    }
+    if ( !rc )
+        rc = flush(l);
+    l->normal_pages += normal;
+    l->zero_pages += zero;
+
+    return rc;
+}
+
+int outlane_round_end(struct outlane *l)
+{
+    struct wire_round_end end = {
+        .round = l->round,
+        .next_lanes = l->nr_lanes,
+        .pages = l->round_pages,
+    };
+    uint8_t buf[32];
+    size_t len;
+    int rc = wire_round_end_encode(&end, buf, sizeof(buf), &len);
+
+    if ( rc )
+        return err_set(l->conn->err, rc, "internal error: encode ROUND_END");
+
+    return conn_send(l->conn, WIRE_ROUND_END, buf, len);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The guest's memory at the destination: populated and mapped ahead of the
+ * lanes by a helper thread, written by the lanes.
+ *
+ * A 2 MiB chunk belongs to one lane (docs/stream.md 2.6), so what is kept
+ * per gfn is touched by one thread only, once the chunk is ready; making a
+ * chunk ready is done by whoever comes first, helper or lane.
+ */
+#ifndef XMIG_PLACE_H
+#define XMIG_PLACE_H
+
+#include "conn.h"
+#include "hv.h"
+#include "session.h"
+#include "wire.h"
+
+struct place;
+
+/* What one lane keeps; zeroed at the start. */
+struct place_lane
+{
+    struct hv *hv;               /* for what it maps itself; lazily made */
+    int64_t received;            /* gfns newly received, less new holes */
+    struct err *err;
+};
+
+int place_new(struct session *s, uint32_t domid, uint64_t nr_gfns,
+              struct place **ret_p);
+/* Lanes and helper have ended; unmaps.  p may be NULL. */
+void place_free(struct place *p);
+
+/*
+ * Populate one gfn before the lanes begin, and never let a page from the
+ * wire overwrite it: the rings with xenstore and console, which begin anew.
+ */
+int place_own(struct place *p, uint64_t gfn);
+
+/* These gfns are populated at the source: the helper begins with them. */
+int place_ahead(struct place *p, const struct pageset *present);
+/* End the helper, done or not; what it failed of. */
+int place_ahead_end(struct place *p);
+
+/*
+ * Place a run: data is count pages (DATA) or NULL.  The run lies in range
+ * and in the lane's chunks (checked by wire_runs_decode()).
+ */
+int place_run(struct place *p, struct place_lane *l, uint64_t gfn,
+              uint64_t count, enum wire_kind kind, const void *data);
+void place_lane_done(struct place_lane *l);
+
+/* Nothing is written any more. */
+void place_unmap(struct place *p);
+
+#endif

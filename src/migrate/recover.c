@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * xmig_recover(): settle what the journals hold as open.
+ *
+ * At the source, in the order in which one may be sure:
+ *   the guest runs here     it was never suspended, or was resumed: GO was
+ *                           not sent, or was refused
+ *   no permission recorded  GO can't have been sent: resume it
+ *   the destination says    STARTED: destroy; ABANDONED: resume
+ *   the operator says       fenced: resume
+ *   else                    in doubt
+ */
+#include "recover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "settle.h"
+#include "suspend.h"
+
+/* Of the journal's "host:port". */
+static int split_peer(const char *peer, char host[JOURNAL_PEER_MAX],
+                      uint16_t *ret_port)
+{
+    const char *colon = strrchr(peer, ':');
+    unsigned long port;
+    size_t len;
+
+    if ( !colon || colon == peer )
+        return -EINVAL;
+    port = strtoul(colon + 1, NULL, 10);
+    if ( !port || port > UINT16_MAX )
+        return -EINVAL;
+    len = colon - peer;
+    memcpy(host, peer, len);
+    host[len] = '\0';
+    *ret_port = port;
+
+    return 0;
+}
+
+enum here
+{
+    HERE_NOT,                    /* gone, or another boot of the host */
+    HERE_RUNS,                   /* not shut down */
+    HERE_SUSPENDED,
+    HERE_DEAD,                   /* shut down for another reason */
+};
+
+static enum here look(struct session *s, const struct journal_info *info)
+{
+    struct hv_domain dom;
+
+    if ( !ident_equal(info->boot, s->boot) ||
+         hv_domain_info(s->hv, NULL, info->domid, &dom) ||
+         !ident_equal(dom.uuid, info->uuid) || dom.dying )
+        return HERE_NOT;
+    if ( !dom.shut_down )
+        return HERE_RUNS;
+
+    return dom.shutdown_reason == HV_SHUTDOWN_SUSPEND ? HERE_SUSPENDED
+                                                      : HERE_DEAD;
+}
+
+/* The guest is this host's again, if it is there. */
+static int keep(struct session *s, struct journal *j, enum here here)
+{
+    const struct journal_info *info = journal_info(j);
+    struct suspend su = { .hv = s->hv, .store = s->store, .err = s->err,
+                          .domid = info->domid };
+    struct hv_dirty *dirty;
+    char *name = NULL;
+    uint64_t nr;
+    int rc = 0;
+
+    if ( here == HERE_SUSPENDED )
+        rc = suspend_resume(&su);
+    if ( rc )
+        return rc;
+    if ( here != HERE_NOT )
+    {
+        /* A log that was left on costs the guest: on anew, and off. */
+        if ( !hv_nr_gfns(s->hv, NULL, info->domid, &nr) &&
+             !hv_dirty_open(s->hv, NULL, info->domid, nr, &dirty) )
+            hv_dirty_close(dirty);
+        if ( !store_name(s->store, NULL, info->domid, &name) &&
+             strcmp(name, info->name) )
+            store_rename(s->store, NULL, info->domid, info->name);
+        free(name);
+    }
+    rc = journal_append(j, JOURNAL_RESUMED, true, s->err);
+    if ( !rc )
+        journal_remove(j, NULL);
+
+    return rc;
+}
+
+/* It runs at the destination: the copy here goes. */
+static int give_up(struct session *s, struct journal *j, enum here here,
+                   const char *host, uint16_t port)
+{
+    const struct journal_info *info = journal_info(j);
+    int rc = 0;
+
+    if ( here != HERE_NOT )
+    {
+        rc = hv_destroy(s->hv, s->err, info->domid);
+        if ( !rc )
+            rc = store_remove(s->store, s->err, info->domid);
+    }
+    if ( !rc )
+        rc = journal_append(j, JOURNAL_DONE, true, s->err);
+    if ( rc )
+        return rc;
+    settle_bye(s, host, port, info->id);
+    journal_remove(j, NULL);
+
+    return 0;
+}
+
+static int ask(struct session *s, const struct journal_info *info,
+               const char *host, uint16_t port, bool fenced,
+               enum wire_outcome_kind *ret)
+{
+    struct wire_outcome outcome;
+    struct err e;
+    int rc;
+
+    err_init(&e);
+    rc = settle_ask(s, host, port, info->id, true, &e, &outcome, NULL);
+    if ( !rc && (outcome.outcome == WIRE_OUTCOME_STARTED ||
+                 outcome.outcome == WIRE_OUTCOME_ABANDONED) )
+        *ret = outcome.outcome;
+    else if ( fenced )
+    {
+        *ret = WIRE_OUTCOME_ABANDONED;
+        rc = 0;
+    }
+    else
+    {
+        err_set(s->err, -ENOTRECOVERABLE, "\"%s\" is in doubt: %s "
+                "%s: %s; ask again, or, if that host is off and will stay "
+                "off, \"xmig recover --fenced\"", info->name, info->peer,
+                rc ? "gave no answer" : "can't tell",
+                rc ? e.rec.text : outcome.text);
+        rc = -ENOTRECOVERABLE;
+    }
+    err_done(&e);
+
+    return rc;
+}
+
+/* A source's journal. */
+static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
+                          bool fenced)
+{
+    enum wire_outcome_kind outcome = WIRE_OUTCOME_ABANDONED;
+    const struct journal_info *info;
+    char host[JOURNAL_PEER_MAX];
+    struct journal *j;
+    enum here here;
+    uint16_t port = 0;
+    int rc;
+
+    rc = journal_open(s->state_dir, id, JOURNAL_SOURCE, s->err, &j);
+    if ( rc )
+        return rc;
+    rc = journal_claim(j, s->err);
+    if ( rc )
+    {
+        journal_close(j);
+        return rc;
+    }
+    info = journal_info(j);
+    here = look(s, info);
+    rc = split_peer(info->peer, host, &port);
+    if ( rc )
+        host[0] = '\0';
+
+    if ( here == HERE_RUNS ||
+         (journal_state(j) != JOURNAL_PERMIT &&
+          journal_state(j) != JOURNAL_IN_DOUBT) )
+        rc = 0;
+    else if ( here == HERE_DEAD )
+        rc = 0;                  /* crashed before it was suspended */
+    else
+        rc = ask(s, info, host, port, fenced, &outcome);
+
+    if ( rc )
+    {
+        owner_set(s->err, XMIG_GUEST_AT_SOURCE);
+        owner_set(s->err, XMIG_GUEST_IN_DOUBT);
+    }
+    else if ( outcome == WIRE_OUTCOME_STARTED )
+        rc = give_up(s, j, here, host, port);
+    else
+        rc = keep(s, j, here);
+    if ( !rc )
+        LOG_INFO(s->logger, "\"%s\": %s", info->name,
+                 outcome == WIRE_OUTCOME_STARTED ? "runs at the destination"
+                 : here == HERE_NOT ? "is not here any more"
+                                    : "is this host's");
+    journal_close(j);
+
+    return rc;
+}
+
+static bool is_meant(const struct journal_entry *j, const char *name_or_id)
+{
+    uint8_t id[IDENT_BYTES];
+    char domid[16];
+
+    if ( !name_or_id )
+        return true;
+    if ( !ident_parse(name_or_id, id) )
+        return ident_equal(id, j->info.id);
+    snprintf(domid, sizeof(domid), "%u", j->info.domid);
+
+    return !strcmp(name_or_id, j->info.name) || !strcmp(name_or_id, domid);
+}
+
+static int recover_all(struct session *s, const char *name_or_id,
+                       bool fenced)
+{
+    struct journal_entry *list = NULL;
+    bool doubt = false, found = false;
+    int rc, r, first = 0;
+    size_t nr, i;
+
+    rc = journal_list(s->state_dir, true, s->err, &list, &nr);
+    if ( rc )
+        return rc;
+    for ( i = 0; i < nr; i++ )
+    {
+        if ( list[i].error || !is_meant(&list[i], name_or_id) )
+            continue;
+        found = true;
+        if ( list[i].info.role == JOURNAL_SOURCE )
+            r = recover_source(s, list[i].info.id, fenced);
+        else
+        {
+            r = recover_destination(s, list[i].info.id, NULL);
+            r = r == -EBUSY || r > 0 ? 0 : r;
+        }
+        /* One that runs is not ours to settle, unless it was asked for. */
+        if ( r == -EBUSY && !name_or_id )
+        {
+            err_reset(s->err);
+            r = 0;
+        }
+        doubt |= r == -ENOTRECOVERABLE;
+        first = first ? first : r;
+    }
+    free(list);
+    if ( name_or_id && !found )
+        return err_set(s->err, -ENOENT, "no migration of \"%s\" is open here",
+                       name_or_id);
+
+    return doubt ? -ENOTRECOVERABLE : first;
+}
+
+int xmig_recover(struct xmig *x, const char *name_or_id, bool fenced)
+{
+    struct session s;
+    int rc;
+
+    rc = session_begin(x);
+    if ( rc )
+        return rc;
+    session_init(&s, x, true);
+    s.err = &x->err;
+    s.stop = &x->stop;
+    s.stats = &x->stats;
+    rc = session_host(&s);
+    if ( !rc )
+        rc = recover_all(&s, name_or_id, fenced);
+
+    return session_end(x, rc);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Settling migrations from their journals.
+ */
+#ifndef XMIG_RECOVER_H
+#define XMIG_RECOVER_H
+
+#include "journal.h"
+#include "session.h"
+#include "wire.h"
+
+/*
+ * A destination's journal that nobody runs: finish what was STARTED, abandon
+ * what was not and can't have been.
+ *
+ * Returns what holds then: JOURNAL_STARTED, JOURNAL_ABANDONED,
+ * JOURNAL_MAY_START (of another boot: nobody can know) or -errno; -EBUSY:
+ * somebody runs it.
+ */
+int recover_destination(struct session *s, const uint8_t id[IDENT_BYTES],
+                        struct err *e);
+/* All of them that are open; failures are logged. */
+void recover_destinations(struct session *s);
+
+/*
+ * What this destination says of a migration, for OUTCOME; nobody in this
+ * process runs it.  abandon: the source will not send GO.
+ */
+int recover_outcome(struct session *s, const uint8_t id[IDENT_BYTES],
+                    bool abandon, struct err *e, struct wire_outcome *ret);
+
+#endif

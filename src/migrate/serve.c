@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * xmig_serve(): the listener.  A thread per connection reads HELLO and
+ * becomes what the connection is: the engine of a migration that comes in,
+ * a lane of one, or the answer to a question about an earlier one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dest.h"
+#include "hello.h"
+#include "recover.h"
+
+#define MAX_CONNECTIONS 128u
+/* A connection that has not said who it is by then is dropped. */
+#define HELLO_US (10 * US_PER_S)
+
+struct server
+{
+    /* set at the start, then read-only */
+    struct session s;            /* for hv, store, options */
+    bool once;
+    xmig_served_fn *on_end;
+    void *data;
+
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    /* under lock */
+    unsigned int nr_threads;
+    struct served *migrations;
+    bool ended;                  /* once: the one migration has come to its
+                                    end, and nobody is left to ask */
+    bool linger;                 /* ... its end, but the source may ask */
+    uint64_t linger_until_us;
+    uint8_t linger_id[IDENT_BYTES];
+    int rc;                      /* once: what it ended with */
+};
+
+/* A migration that is running here. */
+struct served
+{
+    struct dest d;
+    unsigned int users;          /* threads that have it, under server.lock */
+    struct served *next;
+};
+
+struct accepted
+{
+    struct server *sv;
+    int fd;
+    char peer[CHAN_PEER_TEXT];
+};
+
+/* ---- The list -------------------------------------------------------------------- */
+
+static struct served *find(struct server *sv, const uint8_t *id)
+{
+    struct served *m;
+
+    for ( m = sv->migrations; m; m = m->next )
+        if ( ident_equal(m->d.s.id, id) )
+            return m;
+
+    return NULL;
+}
+
+static struct served *get(struct server *sv, const uint8_t *id)
+{
+    struct served *m;
+
+    pthread_mutex_lock(&sv->lock);
+    m = find(sv, id);
+    if ( m )
+        m->users++;
+    pthread_mutex_unlock(&sv->lock);
+
+    return m;
+}
+
+static void put(struct server *sv, struct served *m)
+{
+    pthread_mutex_lock(&sv->lock);
+    m->users--;
+    pthread_cond_broadcast(&sv->cond);
+    pthread_mutex_unlock(&sv->lock);
+}
+
+static int add(struct server *sv, struct served *m)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&sv->lock);
+    if ( find(sv, m->d.s.id) )
+        rc = -EEXIST;
+    else if ( sv->once && (sv->migrations || sv->linger || sv->ended) )
+        rc = -EBUSY;
+    else
+    {
+        m->next = sv->migrations;
+        sv->migrations = m;
+    }
+    pthread_mutex_unlock(&sv->lock);
+
+    return rc;
+}
+
+/* Out of the list, and nobody uses it any more. */
+static void remove_migration(struct server *sv, struct served *m)
+{
+    struct served **link = &sv->migrations;
+
+    pthread_mutex_lock(&sv->lock);
+    while ( *link != m )
+        link = &(*link)->next;
+    *link = m->next;
+    while ( m->users )
+        pthread_cond_wait(&sv->cond, &sv->lock);
+    pthread_mutex_unlock(&sv->lock);
+}
+
+/* ---- Control ------------------------------------------------------------------------ */
+
+static void migration_ended(struct server *sv, struct dest *d, int rc)
+{
+    struct session *s = &sv->s;
+    struct xmig_error rec;
+    struct xmig_stats stats;
+
+    err_copy(&d->err, &rec);
+    stats_copy(&d->stats, &stats);
+    if ( rc )
+        LOG_ERROR(s->logger, "migration of \"%s\" from %s: %s (guest %s)",
+                  d->s.name, d->peer, rec.text, xmig_guest_name(rec.guest));
+    if ( sv->on_end )
+        sv->on_end(sv->data, d->started ? d->s.domid : 0, d->s.name, &rec,
+                   &stats);
+
+    pthread_mutex_lock(&sv->lock);
+    if ( sv->once )
+    {
+        sv->rc = rc;
+        err_take(s->err, &d->err);
+        owner_set(s->err, rec.guest);
+        sv->linger = true;
+        sv->linger_until_us = d->settled ? 0 : deadline_in(
+            opt_u64(s->opts, NULL, "recover-timeout"));
+        memcpy(sv->linger_id, d->s.id, sizeof(sv->linger_id));
+        /* The listener waits with a time limit and looks at it. */
+        sv->ended = d->settled;
+    }
+    pthread_mutex_unlock(&sv->lock);
+}
+
+static int serve_control(struct server *sv, struct conn *c,
+                         const struct wire_hello *h, const char *peer,
+                         uint64_t caps)
+{
+    struct served *m;
+    int rc;
+
+    if ( ident_is_null(h->id) )
+        return err_set(c->err, -EPROTO, "%s: HELLO without a migration id",
+                       peer);
+    m = calloc(1, sizeof(*m));
+    if ( !m )
+        return err_set(c->err, -ENOMEM, "%s: out of memory", peer);
+    rc = dest_init(&m->d, sv->s.x, c, peer, h->id, caps);
+    if ( rc )
+    {
+        free(m);
+        return err_set(c->err, rc, "%s: set up: %s", peer, err_text(rc));
+    }
+    rc = add(sv, m);
+    if ( rc )
+    {
+        dest_done(&m->d);
+        free(m);
+        return err_set(c->err, rc, rc == -EBUSY
+                       ? "this receiver takes one migration only, and has it"
+                       : "%s: a migration of this id runs already", peer);
+    }
+
+    LOG_INFO(sv->s.logger, "a migration begins from %s", peer);
+    c->err = &m->d.err;
+    chan_set_err(c->chan, &m->d.err);
+    chan_set_cancel(c->chan, &m->d.stop);
+    chan_set_deadline(c->chan, DEADLINE_NEVER);
+    chan_set_io_timeout(c->chan, opt_u64(sv->s.opts, NULL, "io-timeout"));
+    /* A stop that was raised before the migration was in the list. */
+    if ( cancel_check(sv->s.stop) )
+        dest_stop(&m->d, -ECANCELED, "the receiver is being stopped");
+
+    rc = dest_run(&m->d);
+    c->err = NULL;
+    chan_set_err(c->chan, NULL);
+    remove_migration(sv, m);
+    migration_ended(sv, &m->d, rc);
+    dest_done(&m->d);
+    free(m);
+
+    return 0;
+}
+
+/* ---- Bulk ----------------------------------------------------------------------------- */
+
+static int serve_bulk(struct server *sv, struct conn *c,
+                      const struct wire_hello *h, const char *peer)
+{
+    struct served *m = get(sv, h->id);
+    struct session *s;
+    int rc;
+
+    if ( !m )
+        return err_set(c->err, -EPROTO, "%s: a lane of a migration that is "
+                       "not here", peer);
+    s = &m->d.s;
+    if ( !ident_equal(h->token, m->d.token) )
+        rc = err_set(c->err, -EPROTO, "%s: a lane without the right token",
+                     peer);
+    else
+        rc = hello_send(c, s, WIRE_BULK, h->lane, s->id, m->d.token);
+    if ( !rc )
+        rc = dest_lane(&m->d, c, h->lane);
+    /* Its record may go with the migration. */
+    c->err = NULL;
+    chan_set_err(c->chan, NULL);
+    chan_set_cancel(c->chan, NULL);
+    put(sv, m);
+
+    return rc;
+}
+
+/* ---- Query ----------------------------------------------------------------------------- */
+
+/* A migration that runs here and has decided nothing. */
+static void live_outcome(struct server *sv, struct served *m, bool abandon,
+                         struct wire_outcome *ret)
+{
+    enum journal_state decided = JOURNAL_EMPTY;
+    struct journal *j;
+
+    memset(ret, 0, sizeof(*ret));
+    memcpy(ret->boot, sv->s.boot, sizeof(ret->boot));
+    ret->outcome = WIRE_OUTCOME_PENDING;
+    if ( journal_open(sv->s.state_dir, m->d.s.id, JOURNAL_DESTINATION, NULL,
+                      &j) )
+    {
+        snprintf(ret->text, sizeof(ret->text), "it is being prepared");
+        return;
+    }
+    decided = journal_state(j);
+    if ( abandon && decided != JOURNAL_STARTED && decided != JOURNAL_DONE &&
+         !journal_decide(j, JOURNAL_ABANDONED, true, NULL, &decided) &&
+         decided == JOURNAL_ABANDONED )
+        dest_stop(&m->d, -ECANCELED, "the source asked to abandon it");
+    journal_close(j);
+
+    if ( decided == JOURNAL_STARTED || decided == JOURNAL_DONE )
+        ret->outcome = WIRE_OUTCOME_STARTED;
+    if ( decided == JOURNAL_ABANDONED )
+        ret->outcome = WIRE_OUTCOME_ABANDONED;
+    snprintf(ret->text, sizeof(ret->text), "%s",
+             journal_state_name(decided));
+}
+
+static void query_answered(struct server *sv, const uint8_t *id,
+                           const struct wire_outcome *o)
+{
+    pthread_mutex_lock(&sv->lock);
+    if ( sv->linger && ident_equal(sv->linger_id, id) &&
+         o->outcome == WIRE_OUTCOME_ABANDONED )
+        sv->ended = true;
+    pthread_mutex_unlock(&sv->lock);
+}
+
+/* The source has destroyed its copy. */
+static void query_bye(struct server *sv, const uint8_t *id)
+{
+    struct journal *j;
+
+    if ( !journal_open(sv->s.state_dir, id, JOURNAL_DESTINATION, NULL, &j) )
+    {
+        if ( !journal_claim(j, NULL) &&
+             !journal_append(j, JOURNAL_DONE, true, NULL) )
+            journal_remove(j, NULL);
+        journal_close(j);
+    }
+    pthread_mutex_lock(&sv->lock);
+    if ( sv->linger && ident_equal(sv->linger_id, id) )
+        sv->ended = true;
+    pthread_mutex_unlock(&sv->lock);
+}
+
+static int serve_query(struct server *sv, struct conn *c, const char *peer)
+{
+    uint8_t buf[32 + WIRE_TEXT_MAX];
+    struct wire_outcome outcome;
+    struct wire_record rec;
+    struct wire_query q;
+    struct served *m;
+    bool abandon;
+    size_t len;
+    int rc;
+
+    rc = hello_send(c, &sv->s, WIRE_QUERY, 0, NULL, NULL);
+    if ( !rc )
+        rc = conn_expect(c, WIRE_QUERY_REC, &rec);
+    if ( !rc )
+        rc = wire_query_decode(rec.body, rec.length, c->err, &q);
+    if ( rc )
+        return rc;
+    abandon = q.flags & WIRE_QUERY_ABANDON;
+
+    m = get(sv, q.id);
+    if ( m )
+    {
+        live_outcome(sv, m, abandon, &outcome);
+        put(sv, m);
+    }
+    else
+        rc = recover_outcome(&sv->s, q.id, abandon, c->err, &outcome);
+    if ( !rc )
+        rc = wire_outcome_encode(&outcome, buf, sizeof(buf), &len);
+    if ( !rc )
+        rc = conn_send(c, WIRE_OUTCOME, buf, len);
+    if ( rc )
+        return rc;
+    LOG_INFO(sv->s.logger, "%s asked what became of a migration: %s", peer,
+             outcome.text);
+    query_answered(sv, q.id, &outcome);
+
+    chan_set_deadline(c->chan, deadline_in(
+        opt_u64(sv->s.opts, NULL, "io-timeout")));
+    chan_set_err(c->chan, NULL);
+    c->err = NULL;
+    if ( !conn_recv(c, &rec) && rec.type == WIRE_BYE )
+        query_bye(sv, q.id);
+
+    return 0;
+}
+
+/* ---- Connections ------------------------------------------------------------------------- */
+
+static int serve_conn(struct server *sv, struct conn *c, const char *peer)
+{
+    struct wire_hello h;
+    uint64_t caps;
+    int rc;
+
+    chan_set_deadline(c->chan, deadline_in(HELLO_US));
+    rc = hello_recv(c, &sv->s, &h, &caps);
+    if ( rc )
+        return rc;
+    conn_set_role(c, h.role, h.lane);
+
+    switch ( h.role )
+    {
+    case WIRE_CONTROL: return serve_control(sv, c, &h, peer, caps);
+    case WIRE_BULK:    return serve_bulk(sv, c, &h, peer);
+    case WIRE_QUERY:   return serve_query(sv, c, peer);
+    }
+
+    return err_set(c->err, -EPROTO, "%s: a connection of role %u", peer,
+                   h.role);
+}
+
+static void *conn_main(void *arg)
+{
+    struct accepted *a = arg;
+    struct server *sv = a->sv;
+    struct chan_tuning tuning = {
+        .nodelay = true,
+        .dead_after_ms = opt_u64(sv->s.opts, NULL, "io-timeout") / US_PER_MS,
+    };
+    struct chan *chan = NULL;
+    struct conn *c = NULL;
+    struct xmig_error rec;
+    struct err e;
+    char name[96];
+    int rc;
+
+    err_init(&e);
+    snprintf(name, sizeof(name), "connection from %s", a->peer);
+    chan_tune(a->fd, &tuning);
+    rc = chan_open(a->fd, false, name, sv->s.stop, &e, &chan);
+    if ( rc )
+        close(a->fd);
+    else
+        rc = conn_open(chan, WIRE_CONTROL, 0, &e, &c);
+    if ( rc )
+        chan_close(chan);
+    else
+    {
+        rc = serve_conn(sv, c, a->peer);
+        err_copy(&e, &rec);
+        if ( rc && rec.code )
+        {
+            LOG_WARN(sv->s.logger, "%s", rec.text);
+            conn_send_error(c, rec.code, XMIG_GUEST_AT_SOURCE, rec.text);
+        }
+        conn_close(c);
+    }
+    err_done(&e);
+    free(a);
+
+    pthread_mutex_lock(&sv->lock);
+    sv->nr_threads--;
+    pthread_cond_broadcast(&sv->cond);
+    pthread_mutex_unlock(&sv->lock);
+
+    return NULL;
+}
+
+static void start_conn(struct server *sv, int fd, const char *peer)
+{
+    struct accepted *a = malloc(sizeof(*a));
+    pthread_attr_t attr;
+    pthread_t thread;
+    bool ok;
+
+    pthread_mutex_lock(&sv->lock);
+    ok = a && sv->nr_threads < MAX_CONNECTIONS;
+    sv->nr_threads += ok;
+    pthread_mutex_unlock(&sv->lock);
+    if ( !ok )
+    {
+        LOG_WARN(sv->s.logger, "connection from %s: too many connections",
+                 peer);
+        free(a);
+        close(fd);
+        return;
+    }
+
+    a->sv = sv;
+    a->fd = fd;
+    snprintf(a->peer, sizeof(a->peer), "%s", peer);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if ( pthread_create(&thread, &attr, conn_main, a) )
+    {
+        LOG_WARN(sv->s.logger, "connection from %s: no thread for it", peer);
+        free(a);
+        close(fd);
+        pthread_mutex_lock(&sv->lock);
+        sv->nr_threads--;
+        pthread_mutex_unlock(&sv->lock);
+    }
+    pthread_attr_destroy(&attr);
+}
+
+/* ---- The listener -------------------------------------------------------------------------- */
+
+#define LOOK_US (100 * US_PER_MS)
+
+static bool is_over(struct server *sv)
+{
+    bool over;
+
+    pthread_mutex_lock(&sv->lock);
+    over = sv->ended ||
+           (sv->linger && deadline_passed(sv->linger_until_us));
+    pthread_mutex_unlock(&sv->lock);
+
+    return over;
+}
+
+static int accept_all(struct server *sv, int listen_fd)
+{
+    struct session *s = &sv->s;
+    char peer[CHAN_PEER_TEXT];
+    uint64_t until;
+    int fd, rc;
+
+    for ( ; ; )
+    {
+        until = sv->once ? deadline_in(LOOK_US) : DEADLINE_NEVER;
+        rc = chan_accept(listen_fd, until, s->stop, s->err, &fd, peer);
+        if ( !rc )
+            start_conn(sv, fd, peer);
+        else if ( rc == -ECANCELED )
+            return 0;
+        else if ( rc != -ETIMEDOUT )
+            return rc;
+        if ( is_over(sv) )
+            return 0;
+    }
+}
+
+/* Whatever runs is stopped, unless it is past its point of no return. */
+static void end_all(struct server *sv)
+{
+    struct served *m;
+
+    cancel_raise(sv->s.stop, -ECANCELED);
+    pthread_mutex_lock(&sv->lock);
+    for ( m = sv->migrations; m; m = m->next )
+        dest_stop(&m->d, -ECANCELED, "the receiver was stopped");
+    while ( sv->nr_threads )
+        pthread_cond_wait(&sv->cond, &sv->lock);
+    pthread_mutex_unlock(&sv->lock);
+}
+
+int xmig_serve(struct xmig *x, const char *bind, uint16_t port, bool once,
+               xmig_served_fn *on_end, void *data)
+{
+    struct server sv = { .once = once, .on_end = on_end, .data = data };
+    int fd = -1, rc;
+
+    rc = session_begin(x);
+    if ( rc )
+        return rc;
+    session_init(&sv.s, x, false);
+    sv.s.err = &x->err;
+    sv.s.stop = &x->stop;
+    sv.s.stats = &x->stats;
+    pthread_mutex_init(&sv.lock, NULL);
+    pthread_cond_init(&sv.cond, NULL);
+
+    rc = session_host(&sv.s);
+    if ( !rc )
+        rc = chan_listen(bind, port ? port : XMIG_PORT, sv.s.err, &fd);
+    if ( rc )
+        goto out;
+    recover_destinations(&sv.s);
+    rc = accept_all(&sv, fd);
+    end_all(&sv);
+    if ( !rc && once )
+        rc = sv.rc;
+
+out:
+    if ( fd >= 0 )
+        close(fd);
+    pthread_cond_destroy(&sv.cond);
+    pthread_mutex_destroy(&sv.lock);
+    cancel_lower(&x->stop);
+
+    return session_end(x, rc);
+}

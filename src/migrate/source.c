@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * xmig_send(): a migration at the source from its beginning to its end,
+ * whichever that is.  The phases are in docs/design.md.
+ *
+ * Up to GO every failure ends in roll_back(): the guest runs on here.  After
+ * GO only what the destination's journal says counts (switchover_commit()).
+ */
+#include "source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "settle.h"
+
+/* How long the destination gets to tidy up after it was told of a failure. */
+#define TIDY_US (3 * US_PER_S)
+
+/* ---- Beginning -------------------------------------------------------------------- */
+
+/* Is there an earlier migration of this domain that has not been settled? */
+static int check_journals(struct source *src)
+{
+    struct session *s = &src->s;
+    struct journal_entry *list = NULL;
+    char text[IDENT_TEXT];
+    size_t nr, i;
+    int rc;
+
+    rc = journal_list(s->state_dir, true, s->err, &list, &nr);
+    for ( i = 0; !rc && i < nr; i++ )
+        if ( !list[i].error && list[i].info.role == JOURNAL_SOURCE &&
+             list[i].info.domid == s->domid &&
+             ident_equal(list[i].info.uuid, src->desc.domain.uuid) &&
+             ident_equal(list[i].info.boot, s->boot) )
+            rc = err_set(s->err, -EBUSY, "migration %s of domain \"%s\" to "
+                         "%s is running or unsettled (%s): wait for it, or "
+                         "settle it with \"xmig recover\"",
+                         ident_text(list[i].info.id, text),
+                         list[i].info.name, list[i].info.peer,
+                         journal_state_name(list[i].state));
+    free(list);
+
+    return rc;
+}
+
+static int check_running(struct session *s)
+{
+    struct hv_domain info;
+    char buf[16];
+    int rc = hv_domain_info(s->hv, s->err, s->domid, &info);
+
+    if ( rc )
+        return rc;
+    if ( info.shut_down )
+        return err_set(s->err, -EINVAL, "domain %u has shut down (%s)%s",
+                       s->domid, hv_shutdown_name(info.shutdown_reason, buf),
+                       info.shutdown_reason == HV_SHUTDOWN_SUSPEND
+                       ? ": \"xmig recover\" settles a migration that "
+                         "suspended it" : "");
+    if ( info.paused )
+        return err_set(s->err, -EINVAL, "domain %u is paused: it can't "
+                       "suspend itself", s->domid);
+
+    return 0;
+}
+
+static int begin_journal(struct source *src)
+{
+    struct session *s = &src->s;
+    struct journal_info info = { .role = JOURNAL_SOURCE,
+                                 .domid = s->domid };
+    int rc;
+
+    memcpy(info.id, s->id, sizeof(info.id));
+    memcpy(info.uuid, src->desc.domain.uuid, sizeof(info.uuid));
+    memcpy(info.boot, s->boot, sizeof(info.boot));
+    snprintf(info.name, sizeof(info.name), "%s", s->name);
+    snprintf(info.peer, sizeof(info.peer), "%s:%u", src->host, src->port);
+    rc = journal_create(s->state_dir, &info, s->err, &src->journal);
+    if ( !rc )
+        rc = journal_claim(src->journal, s->err);
+    if ( !rc )
+        rc = journal_append(src->journal, JOURNAL_PREPARING, false, s->err);
+
+    return rc;
+}
+
+static int send_body(struct source *src, uint32_t type, void *body,
+                     size_t len)
+{
+    int rc = conn_send(src->ctl, type, body, len);
+
+    free(body);
+
+    return rc;
+}
+
+/* DOMAIN, POLICY, STATE(params): all that D needs to build its like. */
+static int send_description(struct source *src)
+{
+    struct session *s = &src->s;
+    struct description *d = &src->desc;
+    struct wire_policy pol = {
+        .nr_leaves = d->policy.nr_leaves, .nr_msrs = d->policy.nr_msrs,
+        .leaves = d->policy.leaves, .msrs = d->policy.msrs,
+    };
+    struct wire_param params[WIRE_PARAMS_MAX];
+    uint8_t list[sizeof(params)];
+    struct wire_state st = { .kind = WIRE_STATE_PARAMS, .data = list };
+    unsigned int i;
+    void *body;
+    size_t len, room;
+    int rc;
+
+    d->domain.nr_lanes = s->nr_lanes;
+    rc = describe_domain_body(d, s->err, &body, &len);
+    if ( !rc )
+        rc = send_body(src, WIRE_DOMAIN, body, len);
+    if ( rc )
+        return rc;
+
+    room = 16 + (size_t)pol.nr_leaves * WIRE_LEAF_BYTES +
+           (size_t)pol.nr_msrs * WIRE_MSR_BYTES;
+    body = malloc(room);
+    if ( !body )
+        return err_set(s->err, -ENOMEM, "send the CPU policy: %s",
+                       err_text(-ENOMEM));
+    rc = wire_policy_encode(&pol, body, room, &len);
+    if ( rc )
+    {
+        free(body);
+        return err_set(s->err, rc, "the CPU policy of domain %u (%u leaves, "
+                       "%u MSRs) is too large", s->domid, pol.nr_leaves,
+                       pol.nr_msrs);
+    }
+    rc = send_body(src, WIRE_POLICY, body, len);
+    if ( rc )
+        return rc;
+
+    for ( i = 0; i < d->nr_params; i++ )
+    {
+        params[i].index = d->params[i].index;
+        params[i].value = d->params[i].value;
+    }
+    rc = wire_params_encode(params, d->nr_params, list, sizeof(list), &len);
+    st.bytes = len;
+    room = 16 + sizeof(list);
+    body = malloc(room);
+    if ( !body )
+        rc = -ENOMEM;
+    if ( !rc )
+        rc = wire_state_encode(&st, body, room, &len);
+    if ( rc )
+    {
+        free(body);
+        return err_set(s->err, rc, "send the HVM parameters: %s",
+                       err_text(rc));
+    }
+
+    return send_body(src, WIRE_STATE, body, len);
+}
+
+/* What is populated now, in as many MEMORY records as it takes. */
+static int send_memory(struct source *src)
+{
+    struct session *s = &src->s;
+    const size_t most = WIRE_MEMORY_RANGES_MAX;
+    struct wire_range *ranges = malloc(most * sizeof(*ranges));
+    struct wire_memory m = { .ranges = ranges };
+    size_t room = 8 + most * sizeof(*ranges), len;
+    void *buf = malloc(room);
+    struct gfn_run run = { 0 };
+    bool more;
+    int rc = 0;
+
+    if ( !ranges || !buf )
+        rc = err_set(s->err, -ENOMEM, "send the memory map: %s",
+                     err_text(-ENOMEM));
+    do {
+        m.nr_ranges = 0;
+        more = false;
+        while ( !rc && pageset_next_run(&src->set.present,
+                                        run.first + run.count, 0, &run) )
+        {
+            ranges[m.nr_ranges++] = (struct wire_range){ run.first,
+                                                         run.count };
+            if ( m.nr_ranges == most )
+            {
+                more = pageset_next_set(&src->set.present,
+                                        run.first + run.count) < s->nr_gfns;
+                break;
+            }
+        }
+        m.flags = more ? WIRE_MEMORY_MORE : 0;
+        if ( !rc )
+        {
+            rc = wire_memory_encode(&m, buf, room, &len);
+            if ( rc )
+                err_set(s->err, rc, "internal error: encode MEMORY");
+        }
+        if ( !rc )
+            rc = conn_send(src->ctl, WIRE_MEMORY, buf, len);
+    } while ( !rc && more );
+    free(ranges);
+    free(buf);
+
+    return rc;
+}
+
+static int set_up(struct source *src)
+{
+    static const char *const mechs[] = { "precopy" };
+    struct session *s = &src->s;
+    int rc;
+
+    rc = session_host(s);
+    if ( !rc )
+        rc = describe(s->hv, s->store, s->err, s->domid, &src->desc);
+    if ( !rc )
+        rc = owner_set(s->err, XMIG_GUEST_AT_SOURCE);
+    if ( !rc )
+        rc = check_journals(src);
+    if ( !rc )
+        rc = check_running(s);
+    if ( !rc )
+        rc = ident_random(s->id);
+    if ( rc )
+        return rc;
+
+    snprintf(s->name, sizeof(s->name), "%s", src->desc.domain.name);
+    s->nr_gfns = src->desc.domain.nr_gfns;
+    s->total_pages = src->desc.domain.populated_pages;
+    if ( opt_is_set(s->opts, NULL, "name") &&
+         *opt_str(s->opts, NULL, "name") )
+        snprintf(src->desc.domain.name, sizeof(src->desc.domain.name), "%s",
+                 opt_str(s->opts, NULL, "name"));
+
+    rc = source_connect(src);
+    if ( !rc )
+        rc = plan_build_names(mechs, 1, s->caps, s->err, &s->plan);
+    if ( !rc )
+        rc = begin_journal(src);
+    if ( !rc )
+        rc = send_description(src);
+    /* While D builds the domain. */
+    if ( !rc )
+        rc = suspend_open(&src->su, s->hv, s->store, s->err, s->domid);
+    if ( !rc )
+        rc = rounds_begin(src);
+    if ( !rc )
+        rc = send_memory(src);
+    if ( !rc )
+        rc = engine_setup(s);
+    if ( !rc )
+        rc = source_await(src, &src->prepared);
+    if ( !rc )
+        rc = source_join_lanes(src);
+    if ( !rc )
+        rc = mover_open(s, &src->set, src->lanes, s->nr_lanes, &src->mover);
+
+    return rc;
+}
+
+/* ---- Ending ------------------------------------------------------------------------ */
+
+/*
+ * Why did it fail?  Of several consequences of one cause, tell the cause: a
+ * cancel, a guest that is gone, the peer's own words; only then what a lane
+ * or the mapper saw.
+ */
+static void find_cause(struct source *src, int rc)
+{
+    struct session *s = &src->s;
+
+    if ( err_code(s->err) )
+        return;
+    if ( rc == -ECANCELED )
+    {
+        err_set(s->err, rc, "cancelled");
+        return;
+    }
+    if ( src->mover && !src->suspended &&
+         suspend_check_alive(s->hv, s->err, s->domid, NULL) )
+        return;
+    if ( src->ctl && (rc == -EPIPE || rc == -ECONNRESET || rc == -ENODATA) )
+    {
+        chan_set_deadline(src->ctl->chan, deadline_in(US_PER_S));
+        chan_set_err(src->ctl->chan, NULL);
+        while ( !source_control(src) )
+            ;
+        if ( err_code(s->err) )
+            return;
+    }
+    if ( src->mover )
+        mover_error(src->mover, s->err);
+}
+
+/* Tell the peer, and wait until it has tidied up: it closes then. */
+static void tell_peer(struct source *src)
+{
+    struct session *s = &src->s;
+    struct xmig_error rec;
+    uint8_t sink[256];
+    size_t got;
+
+    if ( !src->ctl )
+        return;
+    err_copy(s->err, &rec);
+    chan_set_err(src->ctl->chan, NULL);
+    chan_set_deadline(src->ctl->chan, deadline_in(TIDY_US));
+    conn_send_error(src->ctl, rec.code, XMIG_GUEST_AT_SOURCE, rec.text);
+    chan_shut_write(src->ctl->chan);
+    while ( !chan_read_some(src->ctl->chan, sink, sizeof(sink), &got) && got )
+        ;
+}
+
+/* The guest goes on here; ends at AT_SOURCE unless it can't. */
+static int roll_back(struct source *src, int rc)
+{
+    struct session *s = &src->s;
+    struct hv_domain info;
+    struct err quiet;
+    int r = 0;
+
+    cancel_lower(s->stop);
+    find_cause(src, rc);
+    rc = err_code(s->err) ? err_code(s->err) : rc;
+    if ( state_get(&s->state) != STATE_IDLE )
+        state_set(&s->state, NULL, STATE_ROLLBACK);
+
+    if ( src->mover )
+        mover_close(src->mover);
+    src->mover = NULL;
+    cancel_lower(s->stop);
+    if ( src->suspended )
+    {
+        err_init(&quiet);
+        src->su.err = &quiet;
+        r = suspend_resume(&src->su);
+        if ( r )
+            err_wrap(s->err, rc, "the guest could not be resumed here "
+                     "(%s), it is still suspended: \"xmig recover\" tries "
+                     "again", quiet.rec.text);
+        err_done(&quiet);
+    }
+    if ( src->renamed )
+        store_rename(s->store, NULL, s->domid, s->name);
+    tell_peer(src);
+    rounds_end(src);
+
+    if ( src->journal && !r &&
+         !journal_append(src->journal, JOURNAL_RESUMED, true, NULL) )
+        journal_remove(src->journal, NULL);
+    if ( rc == -ENOENT && owner_get(s->err) == XMIG_GUEST_AT_SOURCE &&
+         hv_domain_info(s->hv, NULL, s->domid, &info) == -ENOENT )
+        owner_set(s->err, XMIG_GUEST_LOST);
+    state_set(&s->state, NULL, STATE_FAILED);
+
+    return rc;
+}
+
+/* It runs there: what is here goes. */
+static int finish(struct source *src)
+{
+    struct session *s = &src->s;
+    struct err quiet;
+    int rc;
+
+    stats_phase(s->stats, XMIG_PHASE_DONE);
+    stats_end(s->stats);
+    stats_tell(s->stats);
+
+    rounds_end(src);
+    err_init(&quiet);
+    rc = hv_destroy(s->hv, &quiet, s->domid);
+    if ( !rc || rc == -ENOENT )
+        rc = store_remove(s->store, &quiet, s->domid);
+    if ( !rc )
+        rc = journal_append(src->journal, JOURNAL_DONE, true, &quiet);
+    if ( !rc )
+    {
+        if ( conn_send_empty(src->ctl, WIRE_BYE) )
+            settle_bye(s, src->host, src->port, s->id);
+        journal_remove(src->journal, NULL);
+    }
+    else
+    {
+        LOG_WARN(s->logger, "the guest runs at %s, but the copy here was not "
+                 "tidied up: %s; \"xmig recover\" tries again", src->host,
+                 quiet.rec.text);
+    }
+    err_done(&quiet);
+    state_set(&s->state, s->err, STATE_DONE);
+
+    return 0;
+}
+
+/* GO has been sent, and nobody knows. */
+static int in_doubt(struct source *src, int rc)
+{
+    struct session *s = &src->s;
+
+    rounds_end(src);
+    journal_append(src->journal, JOURNAL_IN_DOUBT, true, NULL);
+    state_set(&s->state, s->err, STATE_IN_DOUBT);
+
+    return rc;
+}
+
+static int run(struct source *src)
+{
+    struct session *s = &src->s;
+    struct xmig_stats *now;
+    uint64_t begin_us = clock_now_us();
+    int rc;
+
+    rc = state_set(&s->state, s->err, STATE_SETUP);
+    if ( !rc )
+        rc = set_up(src);
+    if ( rc )
+        return roll_back(src, rc);
+
+    now = stats_edit(s->stats);
+    now->phase = XMIG_PHASE_ROUNDS;
+    now->setup_time_us = clock_now_us() - begin_us;
+    now->total_bytes = s->total_pages * PAGE_BYTES;
+    stats_edited(s->stats);
+    stats_tell(s->stats);
+
+    rc = state_set(&s->state, s->err, STATE_LIVE);
+    if ( !rc )
+        rc = rounds_live(src);
+    if ( !rc )
+        rc = switchover(src);
+    if ( rc )
+        return roll_back(src, rc);
+
+    rc = switchover_commit(src);
+    if ( !rc )
+        return finish(src);
+    if ( owner_get(s->err) == XMIG_GUEST_AT_SOURCE )
+        return roll_back(src, rc);
+
+    return in_doubt(src, rc);
+}
+
+int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
+{
+    struct source *src;
+    unsigned int i;
+    int rc;
+
+    rc = session_begin(x);
+    if ( rc )
+        return rc;
+    src = calloc(1, sizeof(*src));
+    if ( !src )
+        return session_end(x, -ENOMEM);
+
+    session_init(&src->s, x, true);
+    src->s.err = &x->err;
+    src->s.stop = &x->stop;
+    src->s.stats = &x->stats;
+    src->s.domid = domid;
+    src->host = host;
+    src->port = port ? port : XMIG_PORT;
+    for ( i = 0; i < WIRE_LANES_MAX; i++ )
+        err_init(&src->lane_err[i]);
+    bucket_init(&src->bucket, opt_u64(src->s.opts, NULL, "bandwidth"));
+
+    rc = run(src);
+
+    engine_cleanup(&src->s, !rc);
+    suspend_close(&src->su);
+    source_disconnect(src);
+    journal_close(src->journal);
+    describe_done(&src->desc);
+    bucket_done(&src->bucket);
+    for ( i = 0; i < WIRE_LANES_MAX; i++ )
+        err_done(&src->lane_err[i]);
+    free(src);
+
+    return session_end(x, rc);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The source's connections, and what it hears on the control connection.
+ */
+#include "source.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hello.h"
+
+#define BULK_BUF_BYTES (4u << 20)
+
+static int open_one(struct source *src, enum wire_role role,
+                    unsigned int lane, struct err *e, struct conn **ret)
+{
+    const struct session *s = &src->s;
+    uint64_t io_us = opt_u64(s->opts, NULL, "io-timeout");
+    struct chan_tuning tuning = {
+        .nodelay = true,
+        .dead_after_ms = io_us / US_PER_MS,
+    };
+    char name[96], peer[CHAN_PEER_TEXT];
+    struct chan *chan = NULL;
+    int fd, rc;
+
+    rc = chan_connect(src->host, src->port,
+                      deadline_in(opt_u64(s->opts, NULL, "connect-timeout")),
+                      s->stop, e, &fd, peer);
+    if ( rc )
+        return rc;
+    chan_tune(fd, &tuning);
+    if ( role == WIRE_BULK )
+        snprintf(name, sizeof(name), "lane %u to %s", lane, peer);
+    else
+        snprintf(name, sizeof(name), "connection to %s", peer);
+    rc = chan_open(fd, false, name, s->stop, e, &chan);
+    if ( rc )
+    {
+        close(fd);
+        return rc;
+    }
+    chan_set_io_timeout(chan, io_us);
+    rc = conn_open(chan, role, lane, e, ret);
+    if ( rc )
+        chan_close(chan);
+
+    return rc;
+}
+
+int source_connect(struct source *src)
+{
+    struct session *s = &src->s;
+    struct wire_hello theirs;
+    uint64_t begin_us;
+    int rc;
+
+    rc = open_one(src, WIRE_CONTROL, 0, s->err, &src->ctl);
+    if ( rc )
+        return rc;
+    begin_us = clock_now_us();
+    rc = hello_send(src->ctl, s, WIRE_CONTROL, 0, s->id, NULL);
+    if ( !rc )
+        rc = hello_recv(src->ctl, s, &theirs, &s->caps);
+    if ( rc )
+        return rc;
+    src->rtt_us = clock_now_us() - begin_us;
+
+    if ( theirs.role != WIRE_CONTROL ||
+         !ident_equal(theirs.id, s->id) || ident_is_null(theirs.token) )
+        return err_set(s->err, -EPROTO, "the peer answered HELLO for another "
+                       "connection");
+    if ( ident_equal(theirs.boot, s->boot) )
+        return err_set(s->err, -EINVAL, "%s is this very host", src->host);
+    memcpy(src->token, theirs.token, sizeof(src->token));
+    s->nr_lanes = opt_u64(s->opts, NULL, "lanes");
+    if ( !(s->caps & WIRE_CAP_LANES) )
+        s->nr_lanes = 1;
+
+    return 0;
+}
+
+static int join_lane(struct source *src, unsigned int lane)
+{
+    struct session *s = &src->s;
+    struct wire_joined joined;
+    struct wire_hello theirs;
+    struct wire_record rec;
+    struct conn *c;
+    uint64_t caps;
+    int rc;
+
+    /* While joining, failures go into the session's record. */
+    rc = open_one(src, WIRE_BULK, lane, s->err, &c);
+    if ( rc )
+        return rc;
+    src->lanes[lane] = c;
+    rc = hello_send(c, s, WIRE_BULK, lane, s->id, src->token);
+    if ( !rc )
+        rc = hello_recv(c, s, &theirs, &caps);
+    if ( !rc )
+        rc = conn_expect(c, WIRE_JOINED, &rec);
+    if ( !rc )
+        rc = wire_joined_decode(rec.body, rec.length, s->err, &joined);
+    if ( rc )
+        return rc;
+    if ( joined.lane != lane )
+        return err_set(s->err, -EPROTO, "lane %u was joined as lane %u",
+                       lane, joined.lane);
+
+    /* Then into its own: what the peer says on control counts more. */
+    c->err = &src->lane_err[lane];
+    chan_set_err(c->chan, c->err);
+    chan_set_bucket(c->chan, &src->bucket);
+
+    return 0;
+}
+
+int source_join_lanes(struct source *src)
+{
+    unsigned int i;
+    int rc = 0;
+
+    for ( i = 0; !rc && i < src->s.nr_lanes; i++ )
+        rc = join_lane(src, i);
+
+    return rc;
+}
+
+void source_disconnect(struct source *src)
+{
+    unsigned int i;
+
+    for ( i = 0; i < WIRE_LANES_MAX; i++ )
+    {
+        conn_close(src->lanes[i]);
+        src->lanes[i] = NULL;
+    }
+    conn_close(src->ctl);
+    src->ctl = NULL;
+}
+
+/* ---- Control ------------------------------------------------------------------- */
+
+static int round_acked(struct source *src, const struct wire_record *rec)
+{
+    struct wire_round_ack ack;
+    int rc = wire_round_ack_decode(rec->body, rec->length, src->s.err, &ack);
+
+    if ( rc )
+        return rc;
+    if ( ack.round != src->acked_rounds || ack.round > src->round )
+        return err_set(src->s.err, -EPROTO, "ROUND_ACK for round %u where "
+                       "%lu was due", ack.round,
+                       (unsigned long)src->acked_rounds);
+    src->acked_rounds++;
+
+    return 0;
+}
+
+static int take_refused(struct source *src, const struct wire_record *rec)
+{
+    struct wire_error r;
+    int rc = wire_refused_decode(rec->body, rec->length, src->s.err, &r);
+
+    if ( rc )
+        return rc;
+    src->refused = true;
+
+    return err_set(src->s.err, wire_code_to_rc(r.code),
+                   "the destination had given up: %s", r.text);
+}
+
+static int take_running(struct source *src, const struct wire_record *rec)
+{
+    struct wire_running r;
+    int rc = wire_running_decode(rec->body, rec->length, src->s.err, &r);
+
+    if ( rc )
+        return rc;
+    src->running = true;
+    src->unpause_us = r.unpause_us;
+
+    return 0;
+}
+
+int source_control(struct source *src)
+{
+    struct session *s = &src->s;
+    struct wire_record rec;
+    bool *flag = NULL;
+    int rc;
+
+    rc = conn_recv(src->ctl, &rec);
+    if ( rc )
+        return rc;
+
+    switch ( rec.type )
+    {
+    case WIRE_ALIVE:     return 0;
+    case WIRE_ERROR:     return conn_peer_error(src->ctl, &rec);
+    case WIRE_ROUND_ACK: return round_acked(src, &rec);
+    case WIRE_REFUSED:   return take_refused(src, &rec);
+    case WIRE_RUNNING:   return take_running(src, &rec);
+    case WIRE_PREPARED:  flag = &src->prepared; break;
+    case WIRE_ARMED:     flag = &src->armed; break;
+    case WIRE_READY:     flag = &src->ready; break;
+    }
+    if ( flag )
+    {
+        if ( *flag )
+            return err_set(s->err, -EPROTO, "%s came twice",
+                           wire_name(rec.type));
+        *flag = true;
+        return 0;
+    }
+    if ( WIRE_TYPE_ID(rec.type) == WIRE_ID_ENGINE )
+        return err_set(s->err, -EPROTO, "the destination may not send %s",
+                       wire_name(rec.type));
+
+    return engine_record(s, &rec);
+}
+
+int source_await(struct source *src, const bool *flag)
+{
+    int rc = 0;
+
+    while ( !rc && !*flag )
+        rc = source_control(src);
+
+    return rc;
+}
+
+int source_await_round(struct source *src, unsigned int round)
+{
+    int rc = 0;
+
+    while ( !rc && src->acked_rounds <= round )
+        rc = source_control(src);
+
+    return rc;
+}
+
+int source_poll(struct source *src)
+{
+    int rc = 0;
+
+    while ( !rc )
+    {
+        struct pollfd pfd = { .fd = chan_fd(src->ctl->chan),
+                              .events = POLLIN };
+
+        if ( poll(&pfd, 1, 0) <= 0 )
+            return 0;
+        rc = source_control(src);
+    }
+
+    return rc;
+}
+
+int source_send_alive(struct source *src)
+{
+    return conn_send_empty(src->ctl, WIRE_ALIVE);
+}

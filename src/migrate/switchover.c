@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The source while the guest runs nowhere: suspend, the last round, the
+ * state, READY; then GO and what becomes of it.
+ *
+ * Everything here up to RUNNING is the guest's downtime: no thread is made,
+ * nothing is synced, and what can be asked beforehand has been.
+ */
+#include "source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "settle.h"
+
+/* An end that waits for the other end's patience to run out would be told
+ * in time: keep it informed at this fraction of our own. */
+static int still_here(void *data)
+{
+    return source_send_alive(data);
+}
+
+/* ---- State ------------------------------------------------------------------- */
+
+static int send_state(struct source *src, enum wire_state_kind kind,
+                      const void *data, size_t bytes)
+{
+    struct wire_state st = { .kind = kind, .bytes = bytes, .data = data };
+    size_t room = 16 + bytes, len;
+    void *body = malloc(room);
+    int rc;
+
+    if ( !body )
+        return err_set(src->s.err, -ENOMEM, "send the state: %s",
+                       err_text(-ENOMEM));
+    rc = wire_state_encode(&st, body, room, &len);
+    if ( rc )
+        err_set(src->s.err, rc, "%zu bytes of state are too much for a "
+                "record", bytes);
+    else
+        rc = conn_send(src->ctl, WIRE_STATE, body, len);
+    free(body);
+
+    return rc;
+}
+
+static int send_tsc(struct source *src)
+{
+    struct session *s = &src->s;
+    struct wire_tsc w = { 0 };
+    struct hv_tsc tsc;
+    uint8_t buf[sizeof(w)];
+    size_t len;
+    int rc = hv_tsc_get(s->hv, s->err, s->domid, &tsc);
+
+    if ( rc )
+        return rc;
+    w.mode = tsc.mode;
+    w.khz = tsc.khz;
+    w.nsec = tsc.nsec;
+    w.incarnation = tsc.incarnation;
+    rc = wire_tsc_encode(&w, buf, sizeof(buf), &len);
+    if ( rc )
+        return err_set(s->err, rc, "internal error: encode the TSC");
+
+    return send_state(src, WIRE_STATE_TSC, buf, len);
+}
+
+static int send_context(struct source *src)
+{
+    struct session *s = &src->s;
+    void *data;
+    size_t len;
+    int rc = hv_context_get(s->hv, s->err, s->domid, &data, &len);
+
+    if ( rc )
+        return rc;
+    rc = send_state(src, WIRE_STATE_CONTEXT, data, len);
+    free(data);
+
+    return rc;
+}
+
+static int send_state_end(struct source *src)
+{
+    struct mover_counts c;
+    struct wire_state_end end;
+    uint8_t buf[32];
+    size_t len;
+    int rc;
+
+    mover_counts(src->mover, &c);
+    end.sent_pages = c.normal_pages + c.zero_pages;
+    end.populated_pages = src->set.present.count;
+    rc = wire_state_end_encode(&end, buf, sizeof(buf), &len);
+    if ( rc )
+        return err_set(src->s.err, rc, "internal error: encode STATE_END");
+
+    return conn_send(src->ctl, WIRE_STATE_END, buf, len);
+}
+
+/* ---- Switch-over ---------------------------------------------------------------- */
+
+int switchover(struct source *src)
+{
+    struct session *s = &src->s;
+    struct hv_domain info;
+    struct xmig_stats *now;
+    uint64_t t0, t1, t2, t3;
+    int rc;
+
+    rc = state_set(&s->state, s->err, STATE_SUSPENDING);
+    if ( rc )
+        return rc;
+    stats_phase(s->stats, XMIG_PHASE_SWITCHOVER);
+    stats_tell(s->stats);
+
+    src->suspend_begin_us = t0 = clock_now_us();
+    rc = suspend_guest(&src->su, opt_u64(s->opts, NULL, "suspend-timeout"),
+                       s->stop, still_here, src, &info);
+    if ( rc )
+        return rc;
+    src->suspended = true;
+    t1 = clock_now_us();
+    rc = state_set(&s->state, s->err, STATE_SWITCHOVER);
+
+    if ( !rc )
+        rc = rounds_last_collect(src, &info);
+    t2 = clock_now_us();
+    if ( !rc )
+        rc = engine_switchover(s);
+    if ( !rc )
+        rc = rounds_last_start(src);
+    if ( !rc )
+        rc = send_tsc(src);
+    if ( !rc )
+        rc = send_context(src);
+    if ( !rc )
+        rc = rounds_last_finish(src);
+    if ( !rc )
+        rc = send_state_end(src);
+    if ( !rc )
+        rc = source_await(src, &src->ready);
+    t3 = clock_now_us();
+
+    now = stats_edit(s->stats);
+    now->suspend_us = t1 - t0;
+    now->last_dirty_us = t2 - t1;
+    now->state_us = t3 - t2;
+    stats_edited(s->stats);
+
+    return rc;
+}
+
+/* ---- Commit ----------------------------------------------------------------------- */
+
+#define AWAY "--migratedaway"
+
+/* Whoever looks at the host is to see that this copy is not the guest. */
+static void rename_away(struct source *src)
+{
+    char name[sizeof(src->s.name) + sizeof(AWAY)];
+
+    snprintf(name, sizeof(name), "%s%s", src->s.name, AWAY);
+    src->renamed = !store_rename(src->s.store, NULL, src->s.domid, name);
+}
+
+/* The connection gave no answer: ask anew until there is one. */
+static int settle(struct source *src)
+{
+    struct session *s = &src->s;
+    struct wire_outcome outcome;
+    struct err quiet;
+    int rc;
+
+    LOG_WARN(s->logger, "no answer to GO (%s): asking the destination what "
+             "became of it", s->err->rec.text);
+    rename_away(src);
+    err_init(&quiet);
+    rc = settle_until(s, src->host, src->port, s->id, true,
+                      deadline_in(opt_u64(s->opts, NULL, "recover-timeout")),
+                      &quiet, &outcome);
+    if ( rc )
+        err_wrap(s->err, rc, "the outcome is not known, the copy here stays "
+                 "suspended until \"xmig recover\" has settled it");
+    err_done(&quiet);
+    if ( rc )
+        return -ENOTRECOVERABLE;
+
+    switch ( outcome.outcome )
+    {
+    case WIRE_OUTCOME_STARTED:
+        err_reset(s->err);
+        src->running = true;
+        return 0;
+
+    case WIRE_OUTCOME_ABANDONED:
+        src->refused = true;
+        return err_code(s->err);
+    }
+    err_wrap(s->err, -ENOTRECOVERABLE, "the destination can't tell the "
+             "outcome (%s), the copy here stays suspended until \"xmig "
+             "recover\" has settled it", outcome.text);
+
+    return -ENOTRECOVERABLE;
+}
+
+int switchover_commit(struct source *src)
+{
+    struct session *s = &src->s;
+    struct xmig_stats *now;
+    uint64_t t0, t1;
+    int rc;
+
+    /* The last moment for a cancel. */
+    rc = session_commit(s->x);
+    if ( rc )
+        return err_set(s->err, rc, "cancelled");
+    chan_set_cancel(src->ctl->chan, NULL);
+    rc = state_set(&s->state, s->err, STATE_COMMIT);
+    if ( rc )
+        return rc;
+
+    owner_set(s->err, XMIG_GUEST_IN_DOUBT);
+    t0 = clock_now_us();
+    rc = conn_send_empty(src->ctl, WIRE_GO);
+    if ( !rc )
+        rc = source_await(src, &src->running);
+    if ( rc && !src->refused )
+        rc = settle(src);
+    t1 = clock_now_us();
+
+    if ( src->running )
+    {
+        owner_set(s->err, XMIG_GUEST_AT_DESTINATION);
+        now = stats_edit(s->stats);
+        now->unpause_us = src->unpause_us;
+        now->commit_us = t1 - t0 - (src->unpause_us < t1 - t0
+                                    ? src->unpause_us : 0);
+        now->downtime_us = t1 - src->suspend_begin_us;
+        stats_edited(s->stats);
+        return 0;
+    }
+    if ( src->refused )
+        owner_set(s->err, XMIG_GUEST_AT_SOURCE);
+
+    return rc;
+}
