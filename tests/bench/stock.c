@@ -152,6 +152,7 @@ static int suspend(void *data)
 }
 
 static void describe(struct end *end, struct hv_create *ret_c,
+                     struct hv_rings *ret_rings,
                      struct store_pairs *ret_pairs, char name[128])
 {
     struct hv_domain d;
@@ -161,6 +162,7 @@ static void describe(struct end *end, struct hv_create *ret_c,
          store_name(end->st, &end->err, end->domid, &s) ||
          hv_paging_pool_get(end->hv, &end->err, end->domid,
                             &ret_c->paging_bytes) ||
+         hv_rings_get(end->hv, &end->err, end->domid, ret_rings) ||
          store_export(end->st, &end->err, end->domid, ret_pairs) )
         die("describe the domain", end);
     memcpy(ret_c->uuid, d.uuid, sizeof(d.uuid));
@@ -232,6 +234,7 @@ static void source_process(const char *dir, uint32_t domid, int fd, int sync)
 /* ---- destination ---------------------------------------------------- */
 
 static void prepare(struct end *end, const struct hv_create *c,
+                    const struct hv_rings *rings,
                     const struct store_pairs *pairs, struct plan *p)
 {
     struct store_domain sd = { .name = p->name, .pairs = pairs };
@@ -244,17 +247,21 @@ static void prepare(struct end *end, const struct hv_create *c,
     memcpy(sd.uuid, c->uuid, sizeof(sd.uuid));
     sd.max_mem_kib = sd.target_kib = c->max_mem_kib;
     sd.vcpus = c->vcpus;
+    sd.store_gfn = rings->store_gfn;
+    sd.console_gfn = rings->console_gfn;
+    sd.store_port = p->store_port;
+    sd.console_port = p->console_port;
     if ( store_build(end->st, &end->err, &sd) )
         die("xenstore subtree", end);
 }
 
 static void destination_process(const char *dir, const struct hv_create *c,
+                                const struct hv_rings *rings,
                                 const struct store_pairs *pairs,
                                 const char *name, int fd, int sync)
 {
     struct restore_callbacks cb = { 0 };
     unsigned long store_gfn, console_gfn;
-    struct store_domain sd = { 0 };
     struct plan p = { 0 };
     struct result res;
     struct end end;
@@ -264,7 +271,7 @@ static void destination_process(const char *dir, const struct hv_create *c,
 
     enter_host(&end, dir);
     snprintf(p.name, sizeof(p.name), "%s", name);
-    prepare(&end, c, pairs, &p);
+    prepare(&end, c, rings, pairs, &p);
     xch = stock_open();
     put(sync, &p.domid, sizeof(p.domid));
     get(sync, &go, 1);
@@ -274,12 +281,8 @@ static void destination_process(const char *dir, const struct hv_create *c,
                            p.console_port, &console_gfn, 0, XC_STREAM_PLAIN,
                            &cb, -1) )
         die("xc_domain_restore", NULL);
-    sd.domid = p.domid;
-    sd.store_gfn = store_gfn;
-    sd.console_gfn = console_gfn;
-    sd.store_port = p.store_port;
-    sd.console_port = p.console_port;
-    if ( store_connect(end.st, &end.err, &sd) )
+    if ( store_introduce(end.st, &end.err, p.domid, store_gfn,
+                         p.store_port) )
         die("introduce the domain", &end);
     get(fd, &go, 1);
     if ( go != 'g' || hv_unpause(end.hv, &end.err, p.domid) )
@@ -335,6 +338,7 @@ int main(int argc, char **argv)
 {
     struct store_pairs pairs = { 0 };
     struct hv_create create = { 0 };
+    struct hv_rings rings;
     struct result from, to;
     int fd[2], sync[2][2], i, status, rc = 0;
     uint32_t domid, there;
@@ -350,7 +354,7 @@ int main(int argc, char **argv)
     domid = strtoul(argv[3], NULL, 10);
     enter_host(&end, argv[1]);
     end.domid = domid;
-    describe(&end, &create, &pairs, name);
+    describe(&end, &create, &rings, &pairs, name);
     store_close(end.st);
     hv_close(end.hv);
     tcp_pair(fd);
@@ -366,7 +370,7 @@ int main(int argc, char **argv)
     {
         close(fd[0]);
         close(sync[0][0]);
-        destination_process(argv[2], &create, &pairs, name, fd[1],
+        destination_process(argv[2], &create, &rings, &pairs, name, fd[1],
                             sync[1][1]);
     }
     for ( i = 0; i < 2; i++ )
