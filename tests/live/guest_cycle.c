@@ -149,7 +149,8 @@ static int one_round(unsigned int round, bool by_event, uint64_t *longest_us)
     }
     if ( now_us() - start > *longest_us )
         *longest_us = now_us() - start;
-    if ( xc_domain_resume(xch, domid, 1) )
+    /* Without the second, xenstored never again tells of its suspends. */
+    if ( xc_domain_resume(xch, domid, 1) || !xs_resume_domain(xsh, domid) )
     {
         fprintf(stderr, "round %u: resume: %s\n", round, strerror(errno));
         return -EIO;
