@@ -81,7 +81,11 @@ struct proc
 {
     pid_t pid;
     int pidfd;               /* -1: not running */
+    int ready_fd;            /* of one just started; -1: none */
 };
+
+/* A daemon may write a byte to this descriptor when it is ready. */
+#define READY_FD 3
 
 /*
  * Starts argv as daemon `name` of the host: own session, output appended to
@@ -91,7 +95,7 @@ int proc_spawn(const struct host *h, const char *name, char *const argv[],
                const char *preload, struct proc *ret_p);
 /*
  * Polls ready(arg) (0 ready, -EAGAIN not yet, else failed) until it is, the
- * process ends, or the time is over.
+ * process ends, or the time is over.  ready NULL: until it says so itself.
  */
 int proc_wait_ready(struct proc *p, int (*ready)(void *arg), void *arg,
                     uint64_t timeout_us);

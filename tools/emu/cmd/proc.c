@@ -36,20 +36,26 @@ void proc_close(struct proc *p)
 {
     if ( p->pidfd >= 0 )
         close(p->pidfd);
-    p->pidfd = -1;
+    if ( p->ready_fd >= 0 )
+        close(p->ready_fd);
+    p->pidfd = p->ready_fd = -1;
 }
 
 /* The child's half: only what is safe between fork and exec. */
-static void daemon_exec(int log, char *const argv[], int report)
+static void daemon_exec(int log, char *const argv[], int report, int ready)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC), e;
 
+    /* None of the pipes may be where the ready descriptor goes. */
+    report = fcntl(report, F_DUPFD_CLOEXEC, READY_FD + 1);
+    ready = fcntl(ready, F_DUPFD_CLOEXEC, READY_FD + 1);
     setsid();
     if ( null >= 0 && dup2(null, 0) >= 0 && dup2(log, 1) >= 0 &&
-         dup2(log, 2) >= 0 )
+         dup2(log, 2) >= 0 && dup2(ready, READY_FD) >= 0 )
     {
         signal(SIGPIPE, SIG_DFL);
-        syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+        syscall(SYS_close_range, READY_FD + 1u, ~0u,
+                4u /* CLOSE_RANGE_CLOEXEC */);
         execv(argv[0], argv);
     }
     e = errno;
@@ -75,15 +81,16 @@ static int write_pid(const struct host *h, const char *name, pid_t pid)
 int proc_spawn(const struct host *h, const char *name, char *const argv[],
                const char *preload, struct proc *ret_p)
 {
-    struct proc p = { .pid = -1, .pidfd = -1 };
-    int log = -1, report[2] = { -1, -1 }, e, rc;
+    struct proc p = { .pid = -1, .pidfd = -1, .ready_fd = -1 };
+    int log = -1, report[2] = { -1, -1 }, ready[2] = { -1, -1 }, e, rc;
     char path[HOST_PATH_MAX], file[64];
     ssize_t n;
 
     snprintf(file, sizeof(file), "%s.log", name);
     log = open(host_path(h, file, path),
                O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if ( log < 0 || pipe2(report, O_CLOEXEC) )
+    if ( log < 0 || pipe2(report, O_CLOEXEC) ||
+         pipe2(ready, O_CLOEXEC | O_NONBLOCK) )
     {
         rc = -errno;
         goto out;
@@ -100,7 +107,7 @@ int proc_spawn(const struct host *h, const char *name, char *const argv[],
         /* Single-threaded parent: setenv is fine here. */
         if ( preload )
             setenv("LD_PRELOAD", preload, 1);
-        daemon_exec(log, argv, report[1]);
+        daemon_exec(log, argv, report[1], ready[1]);
     }
 
     close(report[1]);
@@ -130,8 +137,10 @@ int proc_spawn(const struct host *h, const char *name, char *const argv[],
         waitpid(p.pid, NULL, 0);
         goto out;
     }
+    p.ready_fd = ready[0];
+    ready[0] = -1;
     *ret_p = p;
-    p.pidfd = -1;
+    p.pidfd = p.ready_fd = -1;
 
  out:
     proc_close(&p);
@@ -141,6 +150,10 @@ int proc_spawn(const struct host *h, const char *name, char *const argv[],
         close(report[0]);
     if ( report[1] >= 0 )
         close(report[1]);
+    if ( ready[0] >= 0 )
+        close(ready[0]);
+    if ( ready[1] >= 0 )
+        close(ready[1]);
 
     return rc;
 }
@@ -158,6 +171,17 @@ static int wait_end(const struct proc *p, int ms)
     return r > 0;
 }
 
+static int said_ready(const struct proc *p)
+{
+    char c;
+    ssize_t n = read(p->ready_fd, &c, 1);
+
+    if ( n == 1 )
+        return 0;
+
+    return !n ? -ECHILD : errno == EINTR ? -EAGAIN : -errno;
+}
+
 int proc_wait_ready(struct proc *p, int (*ready)(void *arg), void *arg,
                     uint64_t timeout_us)
 {
@@ -166,7 +190,7 @@ int proc_wait_ready(struct proc *p, int (*ready)(void *arg), void *arg,
 
     for ( ; ; )
     {
-        rc = ready(arg);
+        rc = ready ? ready(arg) : said_ready(p);
         if ( rc != -EAGAIN )
             return rc;
         if ( wait_end(p, READY_POLL_MS) )
@@ -224,7 +248,7 @@ static int is_ours(const struct host *h, pid_t pid)
 int proc_find(const struct host *h, const char *name, struct proc *ret_p)
 {
     char path[HOST_PATH_MAX], file[64];
-    struct proc p = { .pid = -1, .pidfd = -1 };
+    struct proc p = { .pid = -1, .pidfd = -1, .ready_fd = -1 };
     FILE *f;
     int pid = 0, rc;
 

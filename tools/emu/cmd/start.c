@@ -265,32 +265,17 @@ static int start_xenconsoled(struct start *s)
                           DAEMON_READY_US);
 }
 
-static int netback_ready(void *arg)
-{
-    struct xs_handle *xs = xs_open(0);
-    char *v = NULL;
-
-    (void)arg;
-    if ( xs )
-    {
-        v = node_get(xs, "/local/domain/0/backend/vif");
-        xs_close(xs);
-    }
-    free(v);
-
-    return v ? 0 : -EAGAIN;
-}
-
 static int start_netback(struct start *s)
 {
     char prog[HOST_PATH_MAX];
-    char *argv[] = { prog, "--switch", (char *)s->switch_sock, NULL };
+    char *argv[] = { prog, "--switch", (char *)s->switch_sock,
+                     "--ready-fd", "3", NULL };
 
     if ( !s->switch_sock )
         return 0;
     snprintf(prog, sizeof(prog), "%s/xmig-emu-netback", s->h.base);
 
-    return spawn_and_wait(s, "netback", argv, NULL, netback_ready,
+    return spawn_and_wait(s, "netback", argv, NULL, NULL,
                           DAEMON_READY_US);
 }
 
