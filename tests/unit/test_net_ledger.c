@@ -196,6 +196,16 @@ static void unanswered_request_is_repeated_with_its_number(void **state)
     assert_int_equal(f->l.retries, 1);
 }
 
+/* The caller's clock may have been read before the request left. */
+static void request_sent_this_instant_is_not_repeated(void **state)
+{
+    struct fixture *f = *state;
+    struct net_msg msg, again;
+
+    ask(f, &msg);
+    assert_false(net_ledger_retry(&f->l, f->now_us - 5, 100, &again));
+}
+
 static void retries_go_round_among_the_open_ones(void **state)
 {
     struct fixture *f = *state;
@@ -427,6 +437,7 @@ int main(void)
         TEST(silence_at_the_end_counts_only_if_awaited),
         TEST(latency_counts_from_when_it_was_due),
         TEST(unanswered_request_is_repeated_with_its_number),
+        TEST(request_sent_this_instant_is_not_repeated),
         TEST(retries_go_round_among_the_open_ones),
         TEST(second_answer_is_a_duplicate),
         TEST(late_answer_is_out_of_order_and_harmless),

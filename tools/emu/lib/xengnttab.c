@@ -278,25 +278,16 @@ int xengnttab_unmap(xengnttab_handle *xgt, void *start_address,
     return r < 0 ? fail(r) : 0;
 }
 
-static int copy_batch(xengnttab_handle *xgt, uint32_t count,
-                      xengnttab_grant_copy_segment_t *segs)
+/* Describe the copies; what goes out is put together behind each other. */
+static uint8_t *copy_describe(uint32_t count,
+                              const xengnttab_grant_copy_segment_t *segs,
+                              struct emu_gnt_copy *req, size_t *ret_in_size,
+                              size_t *ret_out_size)
 {
-    size_t head = (count * sizeof(int16_t) + 7) & ~(size_t)7;
-    size_t out_size = 0, len = 0;
-    struct emu_gnt_copy *req;
-    struct emu_part *parts;
-    unsigned int nr_parts = 2;
-    uint64_t num = count;
-    uint8_t *reply = NULL, *p;
-    int64_t rc = -ENOMEM;
+    size_t in_size = 0, out_size = 0;
+    uint8_t *in, *p;
     uint32_t i;
 
-    req = calloc(count, sizeof(*req));
-    parts = malloc((count + 2) * sizeof(*parts));
-    if ( !req || !parts )
-        goto out;
-    parts[0] = (struct emu_part) { &num, sizeof(num) };
-    parts[1] = (struct emu_part) { req, count * sizeof(*req) };
     for ( i = 0; i < count; i++ )
     {
         req[i].len = segs[i].len;
@@ -308,8 +299,7 @@ static int copy_batch(xengnttab_handle *xgt, uint32_t count,
             req[i].src_offset = segs[i].source.foreign.offset;
         }
         else
-            parts[nr_parts++] = (struct emu_part) { segs[i].source.virt,
-                                                    segs[i].len };
+            in_size += segs[i].len;
         if ( segs[i].flags & GNTCOPY_dest_gref )
         {
             req[i].flags |= EMU_GNT_COPY_DST_REF;
@@ -320,10 +310,42 @@ static int copy_batch(xengnttab_handle *xgt, uint32_t count,
         else
             out_size += segs[i].len;
     }
-    reply = malloc(head + out_size);
+    in = p = malloc(in_size + 1);
+    for ( i = 0; in && i < count; i++ )
+        if ( !(segs[i].flags & GNTCOPY_source_gref) )
+        {
+            memcpy(p, segs[i].source.virt, segs[i].len);
+            p += segs[i].len;
+        }
+    *ret_in_size = in_size;
+    *ret_out_size = out_size;
+
+    return in;
+}
+
+static int copy_batch(xengnttab_handle *xgt, uint32_t count,
+                      xengnttab_grant_copy_segment_t *segs)
+{
+    size_t head = (count * sizeof(int16_t) + 7) & ~(size_t)7;
+    size_t in_size, out_size, len = 0;
+    struct emu_part parts[3];
+    struct emu_gnt_copy *req;
+    uint8_t *in = NULL, *reply = NULL, *p;
+    uint64_t num = count;
+    int64_t rc = -ENOMEM;
+    uint32_t i;
+
+    req = calloc(count, sizeof(*req));
+    if ( req )
+        in = copy_describe(count, segs, req, &in_size, &out_size);
+    if ( in )
+        reply = malloc(head + out_size);
     if ( !reply )
         goto out;
-    rc = emu_call(&xgt->conn, EMU_GNTTAB_COPY, parts, nr_parts, reply,
+    parts[0] = (struct emu_part) { &num, sizeof(num) };
+    parts[1] = (struct emu_part) { req, count * sizeof(*req) };
+    parts[2] = (struct emu_part) { in, in_size };
+    rc = emu_call(&xgt->conn, EMU_GNTTAB_COPY, parts, 3, reply,
                   head + out_size, &len, NULL, 0, NULL);
     if ( !rc && len != head + out_size )
         rc = -EIO;
@@ -343,7 +365,7 @@ static int copy_batch(xengnttab_handle *xgt, uint32_t count,
 
  out:
     free(reply);
-    free(parts);
+    free(in);
     free(req);
 
     return rc ? fail(rc) : 0;

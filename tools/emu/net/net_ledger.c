@@ -124,7 +124,7 @@ bool net_ledger_retry(struct net_ledger *l, uint64_t now_us,
         r = slot(l, l->retry_from);
         if ( r->answered )
             continue;
-        if ( now_us - r->last_sent_us < retry_us )
+        if ( now_us < r->last_sent_us + retry_us )
             break;
         r->last_sent_us = now_us;
         r->attempts++;
