@@ -62,13 +62,15 @@ done_testing() {
 
 # check WHAT COMMAND...: ok when the command succeeds.
 check() {
-    local what=$1 out
+    local what=$1 out rc
     shift
-    if out=$("$@" 2>&1); then
+    out=$("$@" 2>&1)
+    rc=$?
+    if [ $rc -eq 0 ]; then
         ok "$what"
     else
         not_ok "$what"
-        diag "failed ($?): $*" "$out"
+        diag "failed ($rc): $*" "$out"
         return 1
     fi
 }
