@@ -451,6 +451,18 @@ static void domain_that_is_gone_holds_nothing(void **arg)
     assert_true(nothing_is_held());
 }
 
+static void domain_that_is_introduced_later_is_served(void **arg)
+{
+    (void)arg;
+    t.domain_gone = true;
+    connect_vif();
+    assert_int_equal(state(), XenbusStateInitWait);
+    assert_true(nothing_is_held());
+    t.domain_gone = false;
+    net_vif_check(t.v);
+    assert_int_equal(state(), XenbusStateConnected);
+}
+
 static void removed_directory_is_not_written_again(void **arg)
 {
     (void)arg;
@@ -647,6 +659,7 @@ int main(void)
         TEST(frontend_that_closes_is_followed),
         TEST(toolstack_that_detaches_is_obeyed),
         TEST(domain_that_is_gone_holds_nothing),
+        TEST(domain_that_is_introduced_later_is_served),
         TEST(removed_directory_is_not_written_again),
         TEST(interface_of_a_dead_backend_is_taken_over),
         TEST(interface_of_an_ended_backend_is_offered_again),

@@ -400,7 +400,7 @@ static void frontend_says(struct net_vif *v, enum xenbus_state fe)
 
     case XenbusStateInitialised:
     case XenbusStateConnected:
-        if ( v->state == XenbusStateInitWait )
+        if ( v->state == XenbusStateInitWait && v->introduced )
             connect_rings(v);
         break;
 
@@ -448,7 +448,10 @@ void net_vif_check(struct net_vif *v)
         v->forgotten = true;
         return;
     }
-    if ( !xs_is_domain_introduced(v->nb->xs, v->domid) )
+    /* A toolstack may write the nodes before it introduces the domain. */
+    if ( xs_is_domain_introduced(v->nb->xs, v->domid) )
+        v->introduced = true;
+    else if ( v->introduced )
     {
         disconnect(v);
         if ( be != XenbusStateClosed && v->state != XenbusStateUnknown )

@@ -41,6 +41,7 @@ struct net_vif
     bool watching;
     uint8_t mac[NET_MAC_LEN];
     enum xenbus_state state;     /* what we wrote last; Unknown: not probed */
+    bool introduced;             /* xenstored knows the domain, or knew it */
     bool forgotten;              /* its backend directory is gone */
     unsigned int failures;       /* connections in a row that failed */
 

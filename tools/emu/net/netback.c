@@ -24,8 +24,7 @@
 #define MAX_VIFS      64
 #define BACKEND_DIR   "backend/vif"
 #define BACKEND_TOKEN "back"
-#define RELEASE_NODE  "@releaseDomain"
-#define RELEASE_TOKEN "release"
+#define DOMAINS_TOKEN "domains"
 
 static struct net_vif *find_vif(struct netback *nb, uint32_t domid,
                                 uint32_t handle)
@@ -116,7 +115,7 @@ static void one_watch(struct netback *nb, char **watch)
     unsigned int domid, handle;
     struct net_vif *v;
 
-    if ( !strcmp(token, RELEASE_TOKEN) )
+    if ( !strcmp(token, DOMAINS_TOKEN) )
         for ( v = nb->vifs; v; v = v->next )
             net_vif_check(v);
     else if ( sscanf(token, "front %u %u", &domid, &handle) == 2 )
@@ -251,7 +250,8 @@ static int netback_open(struct netback *nb)
         return rc;
     }
     /* The directory tells a toolstack that there is somebody to serve it. */
-    if ( !xs_watch(nb->xs, RELEASE_NODE, RELEASE_TOKEN) ||
+    if ( !xs_watch(nb->xs, "@introduceDomain", DOMAINS_TOKEN) ||
+         !xs_watch(nb->xs, "@releaseDomain", DOMAINS_TOKEN) ||
          !xs_watch(nb->xs, BACKEND_DIR, BACKEND_TOKEN) ||
          !xs_mkdir(nb->xs, XBT_NULL, BACKEND_DIR) )
     {
