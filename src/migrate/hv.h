@@ -199,6 +199,7 @@ int hv_depopulate(struct hv *hv, struct err *e, uint32_t domid,
  * Reserve machine memory so that populating up to pages in all cannot fail;
  * pages = 0 gives back what is left of a claim.
  *   -ENOMEM      there is not so much; the text names what is free
+ *   -EINVAL      more than the domain's limit, or it has a claim already
  *   -EOPNOTSUPP  this hypervisor has no claims
  */
 int hv_claim(struct hv *hv, struct err *e, uint32_t domid, uint64_t pages);
@@ -329,10 +330,14 @@ void hv_port_close(struct hv_port *p);
 int hv_port_notify(struct hv_port *p, struct err *e);
 /* Readable when the other side has notified. */
 int hv_port_fd(const struct hv_port *p);
-/* Take one notification and unmask; -EAGAIN if there is none. */
+/* Take one notification and unmask; -EAGAIN if there is none.  A port is
+ * pending once just after it was bound. */
 int hv_port_take(struct hv_port *p, struct err *e);
 /*
- * Have Xen notify this port's other end when the domain has suspended.
+ * Have Xen notify this port's other end when the domain has suspended.  Xen
+ * does so instead of raising VIRQ_DOM_EXC: @releaseDomain does not fire for
+ * that suspend.  The subscription ends when the port that was bound to it by
+ * the same hv is closed.
  *   -EOPNOTSUPP  this hypervisor does not
  */
 int hv_port_on_suspend(struct hv *hv, struct err *e, uint32_t domid,

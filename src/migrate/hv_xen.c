@@ -84,6 +84,7 @@ int hv_open(struct xentoollog_logger *logger, struct err *e,
     pthread_mutex_init(&hv->xc_lock, NULL);
     pthread_mutex_init(&hv->fmem_lock, NULL);
     pthread_mutex_init(&hv->call_lock, NULL);
+    pthread_mutex_init(&hv->port_lock, NULL);
     rc = open_handles(hv);
     if ( !rc )
     {
@@ -128,6 +129,7 @@ void hv_close(struct hv *hv)
     pthread_mutex_destroy(&hv->xc_lock);
     pthread_mutex_destroy(&hv->fmem_lock);
     pthread_mutex_destroy(&hv->call_lock);
+    pthread_mutex_destroy(&hv->port_lock);
     free(hv);
 }
 

@@ -42,6 +42,9 @@ struct hv
     pthread_mutex_t xc_lock;         /* xch */
     pthread_mutex_t fmem_lock;       /* fmem */
     pthread_mutex_t call_lock;       /* call and its buffers */
+    pthread_mutex_t port_lock;
+    /* under port_lock */
+    struct hv_port *ports;
 };
 
 /* Take a library's -1 and errno, at once: -errno, never 0. */

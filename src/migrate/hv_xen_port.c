@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * Event channels: one handle, and so one descriptor, for each port.
+ *
+ * A subscription to a domain's suspend takes the place of the event that
+ * makes xenstored fire @releaseDomain, for everybody; so the port that it
+ * was made for takes it back when it is closed.
  */
 #include "hv_xen.h"
 
@@ -8,9 +12,14 @@
 
 struct hv_port
 {
+    struct hv *hv;
     xenevtchn_handle *xce;
     evtchn_port_t port;
     uint32_t domid;
+    uint32_t remote_port;
+    /* under hv->port_lock */
+    bool subscribed;
+    struct hv_port *next;
 };
 
 int hv_port_bind(struct hv *hv, struct err *e, uint32_t domid,
@@ -22,7 +31,9 @@ int hv_port_bind(struct hv *hv, struct err *e, uint32_t domid,
 
     if ( !p )
         return hv_done(e, -ENOMEM, domid, "bind its event channel");
+    p->hv = hv;
     p->domid = domid;
+    p->remote_port = remote_port;
     errno = 0;
     p->xce = xenevtchn_open(&hv->log.vt, 0);
     if ( !p->xce )
@@ -37,6 +48,10 @@ int hv_port_bind(struct hv *hv, struct err *e, uint32_t domid,
         goto failed;
     }
     p->port = (evtchn_port_t)r;
+    pthread_mutex_lock(&hv->port_lock);
+    p->next = hv->ports;
+    hv->ports = p;
+    pthread_mutex_unlock(&hv->port_lock);
     *ret_p = p;
 
     return 0;
@@ -48,10 +63,30 @@ int hv_port_bind(struct hv *hv, struct err *e, uint32_t domid,
                    remote_port, err_text(rc));
 }
 
+static int subscribe(struct hv *hv, uint32_t domid, uint32_t port)
+{
+    int r;
+
+    return HV_CALL(hv, r, xc_domain_subscribe_for_suspend(hv->xch, domid,
+                                                          port));
+}
+
 void hv_port_close(struct hv_port *p)
 {
+    struct hv_port **at;
+    bool subscribed;
+
     if ( !p )
         return;
+    pthread_mutex_lock(&p->hv->port_lock);
+    for ( at = &p->hv->ports; *at && *at != p; at = &(*at)->next )
+        continue;
+    if ( *at )
+        *at = p->next;
+    subscribed = p->subscribed;
+    pthread_mutex_unlock(&p->hv->port_lock);
+    if ( subscribed )
+        subscribe(p->hv, p->domid, 0);
     if ( p->xce )
     {
         if ( p->port )
@@ -95,12 +130,19 @@ int hv_port_take(struct hv_port *p, struct err *e)
 int hv_port_on_suspend(struct hv *hv, struct err *e, uint32_t domid,
                        uint32_t port)
 {
-    int r, rc;
+    struct hv_port *p;
+    int rc;
 
-    rc = HV_CALL(hv, r, xc_domain_subscribe_for_suspend(hv->xch, domid,
-                                                        port));
+    rc = subscribe(hv, domid, port);
     if ( rc == -ENOSYS )
         rc = -EOPNOTSUPP;
+    if ( rc )
+        return hv_done(e, rc, domid, "subscribe to its suspend");
+    pthread_mutex_lock(&hv->port_lock);
+    for ( p = hv->ports; p; p = p->next )
+        if ( p->domid == domid && p->remote_port == port )
+            p->subscribed = true;
+    pthread_mutex_unlock(&hv->port_lock);
 
-    return hv_done(e, rc, domid, "subscribe to its suspend");
+    return 0;
 }

@@ -203,7 +203,7 @@ static void put_vif(struct layout *l, unsigned int n, const char *mac)
     put(l, STORE_PERM_WRITE, back, "%s/backend", front);
     put(l, STORE_PERM_WRITE, "0", "%s/backend-id", front);
     put(l, STORE_PERM_WRITE, num, "%s/handle", front);
-    put(l, STORE_PERM_READ, mac, "%s/mac", front);
+    put(l, STORE_PERM_WRITE, mac, "%s/mac", front);
     put(l, STORE_PERM_WRITE, XENBUS_INITIALISING, "%s/state", front);
 
     put(l, STORE_PERM_READ, NULL, "%s", back);
