@@ -92,10 +92,13 @@ static int look(struct wait *w)
     return -ESRCH;
 }
 
-static int watch_loop(struct wait *w, uint64_t timeout_s)
+static int watch_loop(struct wait *w, int host_fd, uint64_t timeout_s)
 {
     uint64_t end = now_us() + timeout_s * 1000000, now;
-    struct pollfd pfd = { .fd = xs_fileno(w->t.xs), .events = POLLIN };
+    struct pollfd pfds[2] = {
+        { .fd = xs_fileno(w->t.xs), .events = POLLIN },
+        { .fd = host_fd, .events = POLLIN },
+    };
     int rc, r;
 
     for ( ; ; )
@@ -108,16 +111,16 @@ static int watch_loop(struct wait *w, uint64_t timeout_s)
         now = now_us();
         if ( now >= end )
             break;
-        r = poll(&pfd, 1, (end - now + 999) / 1000);
+        r = poll(pfds, 2, (end - now + 999) / 1000);
         if ( r < 0 && errno != EINTR )
             return -errno;
-        while ( r > 0 && (ev = xs_check_watch(w->t.xs)) )
-            free(ev);
-        if ( r > 0 && !(pfd.revents & POLLIN) )
+        if ( r > 0 && (pfds[1].revents || (pfds[0].revents & ~POLLIN)) )
         {
-            err("xenstored went away");
+            err("%s went away", pfds[1].revents ? "the host" : "xenstored");
             return -EPIPE;
         }
+        while ( r > 0 && (ev = xs_check_watch(w->t.xs)) )
+            free(ev);
     }
     if ( w->what == WAIT_NODE || w->what == WAIT_CHANGE )
         err("%s is still \"%s\" after %lu s%s%s", w->path, w->last ?: "",
@@ -133,6 +136,7 @@ static int watch_loop(struct wait *w, uint64_t timeout_s)
 static int wait_dom(const struct host *h, const char *dom, char *node,
                     struct wait *w, uint64_t timeout_s)
 {
+    struct proc host = { .pidfd = -1, .ready_fd = -1 };
     char *eq;
     int rc;
 
@@ -166,9 +170,12 @@ static int wait_dom(const struct host *h, const char *dom, char *node,
         err("cannot watch xenstore: %s", strerror(errno));
         goto out;
     }
-    rc = watch_loop(w, timeout_s);
+    /* A host that someone else keeps has no pid file; then this waits. */
+    proc_find(h, "host", &host);
+    rc = watch_loop(w, host.pidfd, timeout_s);
 
  out:
+    proc_close(&host);
     free(w->first);
     free(w->last);
     tools_close(&w->t);

@@ -39,6 +39,12 @@ static void *phys(struct guest_env *env, uint64_t gpa, uint64_t bytes)
     return env->mem + gpa;
 }
 
+/* The same for a struct: where a guest's builder put it, it is aligned. */
+static void *phys_struct(struct guest_env *env, uint64_t gpa, uint64_t bytes)
+{
+    return gpa % sizeof(uint64_t) ? NULL : phys(env, gpa, bytes);
+}
+
 static uint32_t get32(const uint8_t *p)
 {
     uint32_t v;
@@ -121,7 +127,7 @@ static bool find_ram(struct guest_env *env, const struct hvm_start_info *si,
 
     if ( si->version < 1 || si->memmap_entries > 128 )
         return false;
-    e = phys(env, si->memmap_paddr, si->memmap_entries * sizeof(*e));
+    e = phys_struct(env, si->memmap_paddr, si->memmap_entries * sizeof(*e));
     for ( i = 0; e && i < si->memmap_entries; i++ )
     {
         uint64_t gfn = e[i].addr / GUEST_PAGE_SIZE;
@@ -142,12 +148,12 @@ static bool find_ram(struct guest_env *env, const struct hvm_start_info *si,
 
 uint64_t boot_pvh_page(struct guest_env *env, uint64_t gpa)
 {
-    const struct hvm_start_info *si = phys(env, gpa, sizeof(*si));
+    const struct hvm_start_info *si = phys_struct(env, gpa, sizeof(*si));
     struct guest_boot b = { .magic = GUEST_BOOT_MAGIC };
     const char *cmdline;
 
-    if ( !si || si->magic != XEN_HVM_START_MAGIC_VALUE ||
-         !find_ram(env, si, &b) )
+    if ( gpa % sizeof(uint64_t) || !si ||
+         si->magic != XEN_HVM_START_MAGIC_VALUE || !find_ram(env, si, &b) )
         return 0;
     b.nr_vcpus = count_vcpus(env, si->rsdp_paddr);
     if ( !b.nr_vcpus )
