@@ -15,7 +15,7 @@
 #include "guest_fake.h"
 
 #define STEP_NS  10000u
-#define BOOT_GFN 0x80u
+#define BOOT_GFN 0x81u
 
 static struct fake *host(struct guest_env *env)
 {
