@@ -32,6 +32,12 @@ cleanup() {
     for h in "${hosts[@]}"; do
         "$EMU" stop "$WORK/$h" >&2 || rc=1
     done
+    # What a sanitizer found in a daemon fails the test, too.
+    if grep -hE 'ERROR: [A-Za-z]*Sanitizer|WARNING: ThreadSan|runtime error:' \
+        -A 25 "$WORK"/*/*.log >"$WORK/found" 2>/dev/null; then
+        diag "$(cat "$WORK/found")"
+        [ $rc -ne 0 ] || rc=1
+    fi
     if [ -n "${KEEP-}" ]; then
         echo "# kept: $WORK"
     else
