@@ -6,8 +6,10 @@
  * the cancel and judged its memory as right.
  *
  *   guest_cycle DOMID ROUNDS store|event
+ *   guest_cycle DOMID GFN corrupt
  *
- * Prints the longest time a suspend took, in us.
+ * Prints the longest time a suspend took, in us.  The second form flips one
+ * bit of a page during a single suspend and does not wait for the guest.
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,10 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include <xenctrl.h>
 #include <xenevtchn.h>
+#include <xenforeignmemory.h>
 #include <xenguest.h>
 #include <xenstore.h>
 
@@ -124,6 +128,45 @@ static int ask_by_event(xenevtchn_handle *xce, int port, int *lockfd)
     return rc;
 }
 
+static int resume(void)
+{
+    /* Without the second, xenstored never again tells of its suspends. */
+    if ( xc_domain_resume(xch, domid, 1) || !xs_resume_domain(xsh, domid) )
+        return -errno;
+    return 0;
+}
+
+static int flip_bit(xen_pfn_t gfn)
+{
+    xenforeignmemory_handle *fmem = xenforeignmemory_open(NULL, 0);
+    uint8_t *page;
+
+    if ( !fmem )
+        return -errno;
+    page = xenforeignmemory_map(fmem, domid, PROT_READ | PROT_WRITE, 1, &gfn,
+                                NULL);
+    if ( page )
+    {
+        page[1234] ^= 4;
+        xenforeignmemory_unmap(fmem, page, 1);
+    }
+    xenforeignmemory_close(fmem);
+    return page ? 0 : -EFAULT;
+}
+
+static int corrupt(xen_pfn_t gfn)
+{
+    int rc = ask_by_store();
+
+    if ( !rc )
+        rc = await(has_suspended, 0);
+    if ( !rc )
+        rc = flip_bit(gfn);
+    if ( !rc )
+        rc = resume();
+    return rc;
+}
+
 static int one_round(unsigned int round, bool by_event, uint64_t *longest_us)
 {
     uint64_t start = now_us();
@@ -149,11 +192,11 @@ static int one_round(unsigned int round, bool by_event, uint64_t *longest_us)
     }
     if ( now_us() - start > *longest_us )
         *longest_us = now_us() - start;
-    /* Without the second, xenstored never again tells of its suspends. */
-    if ( xc_domain_resume(xch, domid, 1) || !xs_resume_domain(xsh, domid) )
+    rc = resume();
+    if ( rc )
     {
-        fprintf(stderr, "round %u: resume: %s\n", round, strerror(errno));
-        return -EIO;
+        fprintf(stderr, "round %u: resume: %s\n", round, strerror(-rc));
+        return rc;
     }
     rc = await(goes_on, round);
     if ( rc )
@@ -181,6 +224,11 @@ int main(int argc, char **argv)
     {
         fprintf(stderr, "no host: %s\n", strerror(errno));
         return 1;
+    }
+    if ( !strcmp(argv[3], "corrupt") )
+    {
+        rc = corrupt(strtoul(argv[2], NULL, 0));
+        rounds = 0;
     }
     for ( i = 1; i <= rounds && !rc; i++ )
         rc = one_round(i, !strcmp(argv[3], "event"), &longest_us);

@@ -72,6 +72,17 @@ check 'memory/target gives it back' await a "$dom" data/ballooned=0
 same 'and the guest is as big as before' "$(mem_of "$dom")" "$full"
 destroy "$dom"
 
+# ---- damage ------------------------------------------------------------------
+# Checked pages take the lowest free frames.
+boot damaged 'program=idle fill=8M' 32 2
+check 'a bit of a page is flipped during a suspend' cycle "$dom" 0x20 corrupt
+check 'the guest finds it and crashes' \
+    "$EMU" wait --shutdown --timeout 20 "$WORK/a" "$dom"
+matches 'its verdict says what and where' "$(verdict "$dom")" \
+    '^bad gfn 0x20 is torn: .*first bad byte 1234 '
+matches 'its console too' "$(console a "$dom")" 'BAD: gfn 0x20 is torn'
+destroy "$dom"
+
 # ---- ends --------------------------------------------------------------------
 for word in poweroff reboot; do
     boot "$word" 'program=idle' 32 2

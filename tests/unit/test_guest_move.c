@@ -91,6 +91,30 @@ static void ballooning_dirtier_survives_moves(void **state)
                "balloon-period=5ms", 2, 24);
 }
 
+/* More checked pages than there is RAM below the hole. */
+static void memory_beyond_the_hole_moves(void **state)
+{
+    struct fake *f = fake_create(900, 1600, 2, "program=dirty size=4M "
+                                 "rate=20M fill=4M balloon=256K "
+                                 "balloon-period=2ms");
+    unsigned int i, gfn, used = 0;
+
+    (void)state;
+    assert_true(fake_run(f, 3000000, fake_is_running));
+    for ( i = 0; i < 6; i++ )
+    {
+        fake_run_us(f, 9000);
+        assert_true(fake_suspend(f));
+        fake_move(f);
+        assert_true(fake_run(f, 5000000, fake_has_verdict));
+        assert_int_equal(f->shutdown, -1);
+    }
+    for ( gfn = FAKE_PAGES_HIGH; gfn < f->nr_gfns; gfn++ )
+        used += f->hole[gfn] || *(uint8_t *)fake_page(f, gfn) != 0xc2;
+    assert_true(used > 1000);
+    fake_destroy(f);
+}
+
 /* Without any checked memory there is nothing to find wrong. */
 static void empty_guest_survives_moves(void **state)
 {
@@ -150,6 +174,7 @@ int main(void)
         cmocka_unit_test(every_program_survives_moves),
         cmocka_unit_test(unlimited_dirtying_survives_moves),
         cmocka_unit_test(ballooning_dirtier_survives_moves),
+        cmocka_unit_test(memory_beyond_the_hole_moves),
         cmocka_unit_test(empty_guest_survives_moves),
         cmocka_unit_test(progress_goes_on_and_never_back),
         cmocka_unit_test(dirty_rate_is_kept),
