@@ -14,8 +14,9 @@ verify() { # FILE
         $XENBIN/verify-stream-v2 -v -f xl -i "$1"
 }
 
-host_start a --memory 256
-host_start b --memory 256
+# Both ways to log dirty pages: a -> b by one, b -> a by the other.
+host_start a --memory 256 --dirty-log async
+host_start b --memory 256 --dirty-log sync
 
 # ---- create ----------------------------------------------------------------
 conf=$(xl_cfg mover 'program=dirty size=16M rate=20M' 64 2)
@@ -51,9 +52,14 @@ matches 'it finds its memory right at the destination' \
     "$(await b "$dom" 'data/verdict=ok*' 60)" 'resumes=2 '
 matches 'xl list there shows it running' \
     "$(run_xl b xl list mover 2>&1)" "^mover +$dom +6[0-9] +2 +[r-][b-]---- "
+check 'xl migrate moves it back, with the other kind of dirty log' \
+    run_xl b xl migrate -s "$WORK/ssh" mover a || { host_log a; host_log b; }
+dom=$(domid_of a mover)
+matches 'it finds its memory right there, too' \
+    "$(await a "$dom" 'data/verdict=ok*' 60)" 'resumes=3 '
 
 # ---- a migration that the destination can not take --------------------------
-check 'xl shutdown works' run_xl b xl shutdown -w mover
+check 'xl shutdown works' run_xl a xl shutdown -w mover
 conf=$(xl_cfg big 'program=dirty size=16M rate=10M' 150)
 check 'a larger domain starts' run_xl b xl create -e "$conf"
 dom=$(domid_of b big)
