@@ -220,6 +220,12 @@ int store_ls(struct store *st, struct err *e, char ***ret_names,
     }
     if ( rc )
         return failed(e, rc, "list", path);
+    if ( !nr )
+    {
+        /* No names is NULL, not an empty block that callers forget. */
+        free(names);
+        names = NULL;
+    }
     *ret_names = names;
     *ret_nr = nr;
 
