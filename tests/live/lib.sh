@@ -113,6 +113,17 @@ matches() { # WHAT GOT PATTERN (grep -E)
     fi
 }
 
+# eventually SECONDS COMMAND...: asks again until it succeeds.
+eventually() {
+    local end=$((SECONDS + $1))
+    shift
+    [ -p "$WORK/never" ] || mkfifo "$WORK/never"
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        read -r -t 0.02 _ <>"$WORK/never"
+    done
+}
+
 # ---- what a test needs -----------------------------------------------------
 need_root() { [ "$(id -u)" = 0 ] || skip_all "needs root: $*"; }
 # Stock xl: its hard-coded directories need a mount namespace.
@@ -161,6 +172,12 @@ xl_cfg() {
     f=$(cfg "$@")
     sed -i "s|\"builtin\"|\"$B/emu/pvh-kernel\"|" "$f"
     echo "$f"
+}
+# No domain is left, and nobody holds a frame of one.
+all_free() { # HOST
+    "$EMU" status "$WORK/$1" | awk '
+        { v[$1] = $2 }
+        END { exit v["domains"] || v["free-pages"] != v["machine-pages"] }'
 }
 create() { local h=$1; shift; "$EMU" create "$WORK/$h" "$@"; }
 # await HOST DOM NODE[=PATTERN] [SECONDS]: prints the node's value.

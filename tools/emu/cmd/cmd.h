@@ -38,6 +38,7 @@ int verb_list(int argc, char **argv);
 int verb_console(int argc, char **argv);
 int verb_wait(int argc, char **argv);
 int verb_fault(int argc, char **argv);
+int verb_status(int argc, char **argv);
 int verb_env(int argc, char **argv);
 int verb_run(int argc, char **argv);
 
@@ -132,6 +133,14 @@ int tools_open(const struct host *h, struct tools *ret_t);
 void tools_close(struct tools *t);
 /* A name or a number to a domid; prints why not. */
 int tools_domid(struct tools *t, const char *dom, uint32_t *ret_domid);
+
+/* ---- the host process (ctl.c) ----------------------------------------- */
+
+/*
+ * A request EMU_KIND_CTL knows; text NULL: none with it.  The answer goes to
+ * stdout.  host_setenv() must have been called.
+ */
+int ctl_talk(const struct host *h, uint32_t op, const char *text);
 
 /* ---- xenstore (nodes.c) ---------------------------------------------- */
 

@@ -29,6 +29,8 @@ static const struct verb verbs[] = {
       verb_wait },
     { "fault", "fault [DIR] RULE | --list [DIR] | --clear [DIR]",
       "install, list or clear the fault rules for all clients", verb_fault },
+    { "status", "status [DIR]", "print what the host says about itself",
+      verb_status },
     { "env", "env [DIR]", "print the environment of the host's clients",
       verb_env },
     { "run", "run [--mount] [DIR] -- COMMAND...",
