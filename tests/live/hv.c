@@ -69,7 +69,7 @@ static void done(void)
     exit(nr_failed ? 1 : 0);
 }
 
-/* ---- Facts ----------------------------------------------------------------- */
+/* ---- Facts ------------------------------------------------------------- */
 
 static void facts(void)
 {
@@ -181,7 +181,7 @@ static void dirty_log(void)
     pageset_done(&peek);
 }
 
-/* ---- Suspend ---------------------------------------------------------------- */
+/* ---- Suspend ----------------------------------------------------------- */
 
 /* Wait until the domain has suspended itself. */
 static bool suspended(uint32_t domid, struct store_watch *w)
@@ -264,7 +264,7 @@ static void by_event_channel(void)
           "it is resumed again");
 }
 
-/* ---- A move by hand ------------------------------------------------------------ */
+/* ---- A move by hand ---------------------------------------------------- */
 
 static void create(void)
 {

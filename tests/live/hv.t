@@ -25,7 +25,10 @@ tree() { # DOM
 tree "$dom" >"$WORK/tree.old"
 run a "$B/tests/live/hv" "$dom" >"$WORK/out"
 grep -v '^1\.\.' "$WORK/out"
+# Both are counters of lib.sh.
+# shellcheck disable=SC2034
 nr=$(grep -c '^\(not \)\?ok ' "$WORK/out")
+# shellcheck disable=SC2034
 nr_failed=$(grep -c '^not ok ' "$WORK/out")
 new=$(sed -n 's/^# new domain //p' "$WORK/out")
 [ -n "$new" ] || bail 'the program did not end' "$(tail "$WORK/out")"
