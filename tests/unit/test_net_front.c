@@ -525,6 +525,22 @@ static void new_host_starts_over(void **state)
     assert_int_equal(t.grants[GRANT_TX_RING].flags, GTF_permit_access);
 }
 
+/* A toolstack that resumes a guest where it was, as if it were elsewhere. */
+static void same_host_treated_as_new_gets_a_new_offer(void **state)
+{
+    (void)state;
+    start_connected();
+    memset(t.grants, 0, sizeof(t.grants));
+    t.open_port = t.bound_port = 0;
+    driver_netfront.resume(&t.env, true);
+    settle();
+    assert_int_equal(front_state(), XenbusStateInitialising);
+    backend_says(XenbusStateInitWait);
+    backend_says(XenbusStateConnected);
+    assert_int_equal(nf()->state, NETFRONT_CONNECTED);
+    assert_int_equal(front_state(), XenbusStateConnected);
+}
+
 static void new_host_may_have_another_backend_path(void **state)
 {
     (void)state;
@@ -669,6 +685,7 @@ int main(void)
         TEST(state_is_written_last),
         TEST(announcements_follow_the_connection),
         TEST(new_host_starts_over),
+        TEST(same_host_treated_as_new_gets_a_new_offer),
         TEST(new_host_may_have_another_backend_path),
         TEST(new_host_without_the_interface_is_survived),
         TEST(cancelled_suspend_changes_nothing),

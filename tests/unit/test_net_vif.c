@@ -386,7 +386,7 @@ static void frontend_that_never_works_is_given_up(void **arg)
 
     (void)arg;
     connect_vif();
-    t.tx->req_prod = 1000;
+    t.tx->req_prod = 1000;       /* never possible */
     while ( state() != XenbusStateClosed || offers < 20 )
     {
         net_vif_work(t.v);
@@ -446,7 +446,7 @@ static void domain_that_is_gone_holds_nothing(void **arg)
     (void)arg;
     connect_vif();
     t.domain_gone = true;
-    net_vif_check(t.v);
+    net_vif_check_domain(t.v);
     assert_int_equal(state(), XenbusStateClosed);
     assert_true(nothing_is_held());
 }
@@ -459,7 +459,7 @@ static void domain_that_is_introduced_later_is_served(void **arg)
     assert_int_equal(state(), XenbusStateInitWait);
     assert_true(nothing_is_held());
     t.domain_gone = false;
-    net_vif_check(t.v);
+    net_vif_check_domain(t.v);
     assert_int_equal(state(), XenbusStateConnected);
 }
 

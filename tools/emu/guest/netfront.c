@@ -58,7 +58,8 @@ static void look(struct netfront *nf)
     nf->pending = 0;
     nf->have_backend = nf->have_id = nf->have_mac = 0;
     nf->backend_state = XenbusStateUnknown;
-    nf->todo &= TODO_WATCH_DIR | TODO_STATE;
+    nf->said_so = 0;
+    nf->todo &= TODO_WATCH_DIR;
     nf->todo |= TODO_READ_BACKEND | TODO_READ_ID | TODO_READ_MAC;
     nf->state = NETFRONT_LOOK;
 }
@@ -109,6 +110,7 @@ static void wait_for_offer(struct guest_env *env, struct netfront *nf)
         return;
     }
     nf->state = NETFRONT_WAIT;
+    nf->said_so = 1;
     say_state(nf, XenbusStateInitialising);
 }
 
@@ -116,6 +118,13 @@ static void backend_is(struct guest_env *env, struct netfront *nf,
                        enum xenbus_state be)
 {
     nf->backend_state = be;
+    if ( nf->state == NETFRONT_WAIT && !nf->said_so &&
+         (be == XenbusStateConnected || be == XenbusStateClosed) )
+    {
+        /* It still serves, or served, who we were before the suspend. */
+        nf->said_so = 1;
+        say_state(nf, XenbusStateInitialising);
+    }
     switch ( be )
     {
     case XenbusStateInitWait:
@@ -511,7 +520,6 @@ static void netfront_resume(struct guest_env *env, bool new_host)
     if ( nf->nr_frames < NR_FRAMES )
         return;
     look(nf);
-    say_state(nf, XenbusStateInitialising);
 }
 
 static const char *const options[] = { NULL };

@@ -83,7 +83,8 @@ struct netfront
     uint32_t nr_frames;          /* allocated so far */
     uint8_t have_backend, have_id, have_mac, rings_up;
     uint8_t mac[NET_MAC_LEN];
-    uint8_t pad[2];
+    uint8_t said_so;             /* that we are Initialising again */
+    uint8_t pad;
     char backend[NETFRONT_PATH];
     char watched[NETFRONT_PATH]; /* "": none */
 

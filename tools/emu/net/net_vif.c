@@ -312,10 +312,13 @@ static void connect_rings(struct net_vif *v)
     if ( rc )
         say(v, "no switch at %s: %s; will try again", v->nb->switch_path,
             strerror(-rc));
-    set_state(v, XenbusStateConnected);
+    /* Requests have been waiting for us, since long before a guest that comes
+     * from another host; xenstore can wait a little longer. */
+    v->state = XenbusStateConnected;
     announce(v);
-    /* Requests may have been waiting for us. */
-    v->more = true;
+    net_vif_work(v);
+    if ( v->state == XenbusStateConnected )
+        set_state(v, XenbusStateConnected);
 }
 
 static void unwatch(struct net_vif *v)
@@ -438,6 +441,25 @@ static bool is_wanted(const struct net_vif *v, enum xenbus_state be)
     return online || be != XenbusStateClosed;
 }
 
+/* False: the domain was there and is gone.  A toolstack may well write the
+ * nodes before it introduces the domain. */
+static bool domain_lives(struct net_vif *v)
+{
+    if ( !v->ask_domain && v->introduced )
+        return true;
+    v->ask_domain = false;
+    if ( !xs_is_domain_introduced(v->nb->xs, v->domid) )
+        return !v->introduced;
+    v->introduced = true;
+    return true;
+}
+
+void net_vif_check_domain(struct net_vif *v)
+{
+    v->ask_domain = true;
+    net_vif_check(v);
+}
+
 void net_vif_check(struct net_vif *v)
 {
     enum xenbus_state be = node_state(v, v->backend);
@@ -448,15 +470,13 @@ void net_vif_check(struct net_vif *v)
         v->forgotten = true;
         return;
     }
-    /* A toolstack may write the nodes before it introduces the domain. */
-    if ( xs_is_domain_introduced(v->nb->xs, v->domid) )
-        v->introduced = true;
-    else if ( v->introduced )
+    if ( !domain_lives(v) )
     {
         disconnect(v);
         if ( be != XenbusStateClosed && v->state != XenbusStateUnknown )
             set_state(v, XenbusStateClosed);
         v->state = XenbusStateClosed;
+        v->introduced = false;
         return;
     }
     /* New, or left by the backend that was here before us. */

@@ -42,6 +42,7 @@ struct net_vif
     uint8_t mac[NET_MAC_LEN];
     enum xenbus_state state;     /* what we wrote last; Unknown: not probed */
     bool introduced;             /* xenstored knows the domain, or knew it */
+    bool ask_domain;             /* does it still? */
     bool forgotten;              /* its backend directory is gone */
     unsigned int failures;       /* connections in a row that failed */
 
@@ -63,9 +64,12 @@ struct net_vif *net_vif_new(struct netback *nb, uint32_t domid,
 /* Disconnects; leaves xenstore as it is but for the watch. */
 void net_vif_free(struct net_vif *v);
 
-/* Something changed in xenstore, or the domain may be gone: look at both
- * ends and act.  Sets v->forgotten when there is nothing left to serve. */
+/* Something changed in xenstore: look at both ends and act.  Sets
+ * v->forgotten when there is nothing left to serve. */
 void net_vif_check(struct net_vif *v);
+
+/* The same; domains have come or gone, perhaps this one. */
+void net_vif_check_domain(struct net_vif *v);
 
 /* The event channel fired, the switch's socket is ready, or v->more. */
 void net_vif_work(struct net_vif *v);

@@ -117,7 +117,7 @@ static void one_watch(struct netback *nb, char **watch)
 
     if ( !strcmp(token, DOMAINS_TOKEN) )
         for ( v = nb->vifs; v; v = v->next )
-            net_vif_check(v);
+            net_vif_check_domain(v);
     else if ( sscanf(token, "front %u %u", &domid, &handle) == 2 )
     {
         v = find_vif(nb, domid, handle);
