@@ -131,6 +131,12 @@ struct tools
 /* Environment, libxenctrl and libxenstore of a running host. */
 int tools_open(const struct host *h, struct tools *ret_t);
 void tools_close(struct tools *t);
+/*
+ * The first domain whose number is at least from: 1, or 0 when there is none,
+ * or -errno, printed.
+ */
+struct xc_dominfo;
+int tools_next(struct tools *t, uint32_t from, struct xc_dominfo *ret_info);
 /* A name or a number to a domid; prints why not. */
 int tools_domid(struct tools *t, const char *dom, uint32_t *ret_domid);
 

@@ -57,6 +57,20 @@ void tools_close(struct tools *t)
     memset(t, 0, sizeof(*t));
 }
 
+int tools_next(struct tools *t, uint32_t from, struct xc_dominfo *ret_info)
+{
+    int r = xc_domain_getinfo(t->xch, from, 1, ret_info);
+
+    if ( r == 1 )
+        return 1;
+    if ( !r || errno == ESRCH )
+        return 0;
+    r = -errno;
+    err("cannot list domains: %s", strerror(errno));
+
+    return r;
+}
+
 int tools_domid(struct tools *t, const char *dom, uint32_t *ret_domid)
 {
     xc_dominfo_t info;
@@ -64,11 +78,14 @@ int tools_domid(struct tools *t, const char *dom, uint32_t *ret_domid)
     unsigned int nr = 0;
     uint64_t id;
     char *name;
+    int r;
 
     if ( !parse_u64(dom, DOMID_FIRST_RESERVED - 1, &id) )
     {
-        if ( xc_domain_getinfo(t->xch, id, 1, &info) != 1 ||
-             info.domid != id )
+        r = tools_next(t, id, &info);
+        if ( r < 0 )
+            return r;
+        if ( !r || info.domid != id )
         {
             err("no domain %s", dom);
             return -ESRCH;
@@ -77,7 +94,7 @@ int tools_domid(struct tools *t, const char *dom, uint32_t *ret_domid)
         return 0;
     }
 
-    while ( xc_domain_getinfo(t->xch, next, 1, &info) == 1 )
+    while ( (r = tools_next(t, next, &info)) > 0 )
     {
         next = info.domid + 1;
         name = node_get(t->xs, "/local/domain/%u/name", info.domid);
@@ -88,6 +105,8 @@ int tools_domid(struct tools *t, const char *dom, uint32_t *ret_domid)
         }
         free(name);
     }
+    if ( r < 0 )
+        return r;
     if ( nr == 1 )
         *ret_domid = found;
     else if ( nr )

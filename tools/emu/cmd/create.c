@@ -15,8 +15,9 @@ static int name_is_free(struct tools *t, const char *name)
 {
     xc_dominfo_t info;
     uint32_t next = 0;
+    int r;
 
-    while ( xc_domain_getinfo(t->xch, next, 1, &info) == 1 )
+    while ( (r = tools_next(t, next, &info)) > 0 )
     {
         char *other = node_get(t->xs, "/local/domain/%u/name", info.domid);
         int same = other && !strcmp(other, name);
@@ -31,7 +32,7 @@ static int name_is_free(struct tools *t, const char *name)
         next = info.domid + 1;
     }
 
-    return 0;
+    return r;
 }
 
 static int create(const struct host *h, const char *file, bool paused)

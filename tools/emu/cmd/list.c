@@ -42,12 +42,12 @@ int verb_list(int argc, char **argv)
         return EXIT_FAILED;
     printf("%-40s %5s %5s %5s  %8s %10s\n", "Name", "ID", "Mem", "VCPUs",
            "State", "Time(s)");
-    while ( xc_domain_getinfo(t.xch, next, 1, &info) == 1 )
+    while ( (rc = tools_next(&t, next, &info)) > 0 )
     {
         print_domain(&t, &info);
         next = info.domid + 1;
     }
     tools_close(&t);
 
-    return EXIT_OK;
+    return rc ? EXIT_FAILED : EXIT_OK;
 }
