@@ -57,6 +57,7 @@ cli: $(B)/bin/xmig
 emu: $(EMU_SO) $(EMU_PROGS) $(EMU)/pvh-kernel
 
 .SUFFIXES:
+.SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all lib cli emu
 

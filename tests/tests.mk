@@ -49,7 +49,7 @@ $(foreach t,$(UNIT_SRC:tests/unit/%.c=%),$(eval \
 
 check-unit: $(filter $(patsubst %,$(B)/tests/unit/%,$(subst *,%,$(T))) \
               ,$(UNIT_BIN))
-	$(Q)$(RUN) -s 'unit $(SUITE)' $^
+	$(Q)$(RUN) -s '$(strip unit $(SUITE))' $^
 
 # ---- live ------------------------------------------------------------------
 # tests/live/*.t are tests, tests/live/*.c programs they use.  A program is
@@ -68,10 +68,10 @@ endef
 $(foreach t,$(LIVE_SRC:%.c=%),$(eval $(call live_rule,$(t))))
 
 check-live: all $(LIVE_BIN)
-	$(Q)$(RUN) -s 'live $(SUITE)' $(LIVE_T)
+	$(Q)$(RUN) -s '$(strip live $(SUITE))' $(LIVE_T)
 
 check-fault: all $(LIVE_BIN)
-	$(Q)$(RUN) -s 'fault $(SUITE)' -t 600 $(FAULT_T)
+	$(Q)$(RUN) -s '$(strip fault $(SUITE))' -t 600 $(FAULT_T)
 
 # ---- sanitizers ------------------------------------------------------------
 # What stock programs load (tools/emu/lib) stays plain in every tree.
@@ -127,9 +127,9 @@ CHECKS ?= lint check-unit check-live check-fault check-asan check-tsan fuzz
 # build counts as one failure.
 check: deps
 	+$(Q)mkdir -p build && rm -f build/tally
-	$(Q)for part in $(CHECKS); do \
+	+$(Q)for part in all $(CHECKS); do \
 	    touch build/tally; before=$$(wc -l <build/tally); \
-	    $(quiet_sub) WERROR=1 TALLY=$(CURDIR)/build/tally $$part || \
+	    $(quiet_sub) -k WERROR=1 TALLY=$(CURDIR)/build/tally $$part || \
 	    [ $$(wc -l <build/tally) -gt $$before ] || \
 	    echo "0 1 0 $$part (not built)" >>build/tally; \
 	done; echo "== total"; tests/run.sh --sum build/tally
