@@ -86,7 +86,7 @@ static int produce(struct mover *m, struct window *w, uint64_t *cursor)
                       &m->cost);
 }
 
-/* ---- Mapper -------------------------------------------------------------------- */
+/* ---- Mapper ------------------------------------------------------------- */
 
 /* Under lock. */
 static uint64_t least_passed(const struct mover *m)
@@ -174,7 +174,7 @@ static void *mapper_main(void *arg)
     return NULL;
 }
 
-/* ---- Lanes ------------------------------------------------------------------------ */
+/* ---- Lanes -------------------------------------------------------------- */
 
 static int send_round(struct lane_thread *l)
 {
@@ -238,7 +238,7 @@ static void *lane_main(void *arg)
     return NULL;
 }
 
-/* ---- Engine's thread ------------------------------------------------------------------ */
+/* ---- Engine's thread ---------------------------------------------------- */
 
 int mover_open(struct session *s, struct sendset *set, struct conn **conns,
                unsigned int nr, struct mover **ret_m)

@@ -175,7 +175,7 @@ static bool is_own(const struct place *p, uint64_t gfn)
     return false;
 }
 
-/* ---- Making chunks ready ---------------------------------------------------- */
+/* ---- Making chunks ready ------------------------------------------------ */
 
 static int keep_mapping(struct place *p, void *addr, size_t nr)
 {
@@ -401,7 +401,7 @@ static int need_chunk(struct place *p, struct place_lane *l, uint64_t chunk)
     return rc;
 }
 
-/* ---- Writing ------------------------------------------------------------------- */
+/* ---- Writing ------------------------------------------------------------ */
 
 static void mark(struct place *p, struct place_lane *l, uint64_t gfn,
                  bool on)

@@ -21,7 +21,7 @@
 /* How often the engine looks up while the mover works. */
 #define TICK_MS 50
 
-/* ---- What there is ---------------------------------------------------------- */
+/* ---- What there is ------------------------------------------------------ */
 
 /* Find out what is populated, from the hypervisor; gfns that changed are
  * made pending. */
@@ -151,7 +151,7 @@ void rounds_end(struct source *src)
     pageset_done(&src->log);
 }
 
-/* ---- Figures -------------------------------------------------------------------- */
+/* ---- Figures ------------------------------------------------------------ */
 
 static void tell(struct source *src, uint64_t round_pages,
                  const struct mover_counts *before)
@@ -210,7 +210,7 @@ static void learn_rate(struct source *src, uint64_t bytes, uint64_t us)
         src->goodput_bps = 1;
 }
 
-/* ---- One round -------------------------------------------------------------------- */
+/* ---- One round ---------------------------------------------------------- */
 
 static int send_round_record(struct source *src, bool last)
 {
@@ -306,7 +306,7 @@ static int live_round(struct source *src)
     return rc;
 }
 
-/* ---- Live rounds ------------------------------------------------------------------- */
+/* ---- Live rounds -------------------------------------------------------- */
 
 /* Between rounds: what was dirtied meanwhile, and is the guest well? */
 static int collect(struct source *src)
@@ -419,7 +419,7 @@ int rounds_live(struct source *src)
     return rc;
 }
 
-/* ---- The last round ----------------------------------------------------------------- */
+/* ---- The last round ----------------------------------------------------- */
 
 int rounds_last_collect(struct source *src, const struct hv_domain *info)
 {

@@ -54,7 +54,7 @@ struct accepted
     char peer[CHAN_PEER_TEXT];
 };
 
-/* ---- The list -------------------------------------------------------------------- */
+/* ---- The list ----------------------------------------------------------- */
 
 static struct served *find(struct server *sv, const uint8_t *id)
 {
@@ -121,7 +121,7 @@ static void remove_migration(struct server *sv, struct served *m)
     pthread_mutex_unlock(&sv->lock);
 }
 
-/* ---- Control ------------------------------------------------------------------------ */
+/* ---- Control ------------------------------------------------------------ */
 
 static void migration_ended(struct server *sv, struct dest *d, int rc)
 {
@@ -204,7 +204,7 @@ static int serve_control(struct server *sv, struct conn *c,
     return 0;
 }
 
-/* ---- Bulk ----------------------------------------------------------------------------- */
+/* ---- Bulk --------------------------------------------------------------- */
 
 static int serve_bulk(struct server *sv, struct conn *c,
                       const struct wire_hello *h, const char *peer)
@@ -233,7 +233,7 @@ static int serve_bulk(struct server *sv, struct conn *c,
     return rc;
 }
 
-/* ---- Query ----------------------------------------------------------------------------- */
+/* ---- Query -------------------------------------------------------------- */
 
 /* A migration that runs here and has decided nothing. */
 static void live_outcome(struct server *sv, struct served *m, bool abandon,
@@ -342,7 +342,7 @@ static int serve_query(struct server *sv, struct conn *c, const char *peer)
     return 0;
 }
 
-/* ---- Connections ------------------------------------------------------------------------- */
+/* ---- Connections -------------------------------------------------------- */
 
 static int serve_conn(struct server *sv, struct conn *c, const char *peer)
 {
@@ -451,7 +451,7 @@ static void start_conn(struct server *sv, int fd, const char *peer)
     pthread_attr_destroy(&attr);
 }
 
-/* ---- The listener -------------------------------------------------------------------------- */
+/* ---- The listener ------------------------------------------------------- */
 
 #define LOOK_US (100 * US_PER_MS)
 

@@ -130,7 +130,7 @@ void xmig_cancel(struct xmig *s)
         cancel_raise(&s->stop, -ECANCELED);
 }
 
-/* ---- The frame around an operation ------------------------------------------ */
+/* ---- The frame around an operation -------------------------------------- */
 
 int session_begin(struct xmig *x)
 {

@@ -18,7 +18,7 @@
 /* How long the destination gets to tidy up after it was told of a failure. */
 #define TIDY_US (3 * US_PER_S)
 
-/* ---- Beginning -------------------------------------------------------------------- */
+/* ---- Beginning ---------------------------------------------------------- */
 
 /* Is there an earlier migration of this domain that has not been settled? */
 static int check_journals(struct source *src)
@@ -264,7 +264,7 @@ static int set_up(struct source *src)
     return rc;
 }
 
-/* ---- Ending ------------------------------------------------------------------------ */
+/* ---- Ending ------------------------------------------------------------- */
 
 /*
  * Why did it fail?  Of several consequences of one cause, tell the cause: a

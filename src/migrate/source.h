@@ -56,7 +56,7 @@ struct source
     uint64_t suspend_begin_us;
 };
 
-/* ---- source_connect.c ------------------------------------------------------ */
+/* ---- source_connect.c --------------------------------------------------- */
 
 /* Control connection and HELLO: the peer is there and speaks with us. */
 int source_connect(struct source *src);
@@ -76,7 +76,7 @@ int source_await_round(struct source *src, unsigned int round);
 int source_poll(struct source *src);
 int source_send_alive(struct source *src);
 
-/* ---- rounds.c ---------------------------------------------------------------- */
+/* ---- rounds.c ----------------------------------------------------------- */
 
 /* Log-dirty on, what is populated found out. */
 int rounds_begin(struct source *src);
@@ -93,7 +93,7 @@ int rounds_last_finish(struct source *src);
 /* Log-dirty off, threads ended, nothing mapped. */
 void rounds_end(struct source *src);
 
-/* ---- switchover.c -------------------------------------------------------------- */
+/* ---- switchover.c ------------------------------------------------------- */
 
 /*
  * Suspend, last round, state, READY.  On failure src->suspended says whether

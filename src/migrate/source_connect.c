@@ -143,7 +143,7 @@ void source_disconnect(struct source *src)
     src->ctl = NULL;
 }
 
-/* ---- Control ------------------------------------------------------------------- */
+/* ---- Control ------------------------------------------------------------ */
 
 static int round_acked(struct source *src, const struct wire_record *rec)
 {

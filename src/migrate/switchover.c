@@ -22,7 +22,7 @@ static int still_here(void *data)
     return source_send_alive(data);
 }
 
-/* ---- State ------------------------------------------------------------------- */
+/* ---- State -------------------------------------------------------------- */
 
 static int send_state(struct source *src, enum wire_state_kind kind,
                       const void *data, size_t bytes)
@@ -101,7 +101,7 @@ static int send_state_end(struct source *src)
     return conn_send(src->ctl, WIRE_STATE_END, buf, len);
 }
 
-/* ---- Switch-over ---------------------------------------------------------------- */
+/* ---- Switch-over -------------------------------------------------------- */
 
 int switchover(struct source *src)
 {
@@ -154,7 +154,7 @@ int switchover(struct source *src)
     return rc;
 }
 
-/* ---- Commit ----------------------------------------------------------------------- */
+/* ---- Commit ------------------------------------------------------------- */
 
 #define AWAY "--migratedaway"
 

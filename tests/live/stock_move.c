@@ -90,7 +90,7 @@ static xc_interface *open_host(const char *dir)
     return xch;
 }
 
-/* ---- source --------------------------------------------------------------- */
+/* ---- source ------------------------------------------------------------- */
 
 static bool is_suspended(xc_interface *xch, uint32_t domid)
 {
@@ -186,7 +186,7 @@ static int save(const struct options *o, int fd, struct outcome *out)
     return out->rc;
 }
 
-/* ---- destination ------------------------------------------------------------ */
+/* ---- destination -------------------------------------------------------- */
 
 static int make_domain(xc_interface *xch, const xc_dominfo_t *src,
                        uint32_t *ret_domid)
@@ -241,7 +241,7 @@ static int restore(const struct options *o, const xc_dominfo_t *src, int fd,
     return out->rc;
 }
 
-/* ---- comparing ---------------------------------------------------------------- */
+/* ---- comparing ---------------------------------------------------------- */
 
 struct view
 {
@@ -358,7 +358,7 @@ static int compare(const struct options *o, uint32_t dst_domid)
     return bad ? -1 : 0;
 }
 
-/* ---- both ---------------------------------------------------------------------- */
+/* ---- both --------------------------------------------------------------- */
 
 static int connect_pair(int fd[2])
 {

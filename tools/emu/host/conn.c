@@ -28,7 +28,7 @@
 #define FIRST_BUF   (64u << 10)
 #define END_WAIT_S  5
 
-/* ---- replies --------------------------------------------------------------- */
+/* ---- replies ------------------------------------------------------------ */
 
 int conn_reply(struct conn *c, uint32_t op, int64_t result,
                const void *data, size_t len, const int *fds,
@@ -87,7 +87,7 @@ int conn_reply(struct conn *c, uint32_t op, int64_t result,
     return 0;
 }
 
-/* ---- hypercall buffers ------------------------------------------------------ */
+/* ---- hypercall buffers -------------------------------------------------- */
 
 static bool page_allocated(const struct conn *c, uint64_t page)
 {
@@ -161,7 +161,7 @@ static int make_arena(struct conn *c, uint64_t va, int *ret_fd)
     return 0;
 }
 
-/* ---- requests --------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 static int do_hello(struct conn *c, uint32_t op, uint32_t len)
 {
@@ -271,7 +271,7 @@ static int dispatch(struct conn *c, uint32_t op, uint32_t len)
     return conn_reply(c, op, -ENOSYS, NULL, 0, NULL, 0);
 }
 
-/* ---- the thread ------------------------------------------------------------- */
+/* ---- the thread --------------------------------------------------------- */
 
 /* Have at least want bytes of the request; *got of them are there. */
 static int fill(struct conn *c, size_t want, size_t *got)

@@ -31,7 +31,7 @@
 
 static int pagemap_fd = -1;
 
-/* ---- what the kernel offers ---------------------------------------------- */
+/* ---- what the kernel offers --------------------------------------------- */
 
 static int uffd_open(enum dirty_mode mode)
 {
@@ -91,7 +91,7 @@ void dirty_init(struct domain *d)
     d->dirty.uffd = d->dirty.stop_fd = -1;
 }
 
-/* ---- software bitmap ------------------------------------------------------ */
+/* ---- software bitmap ---------------------------------------------------- */
 
 static void soft_set(struct domain *d, uint64_t gfn)
 {
@@ -119,7 +119,7 @@ void p2m_mark_dirty(struct domain *d, uint64_t gfn)
         soft_set(d, gfn);
 }
 
-/* ---- write protection ----------------------------------------------------- */
+/* ---- write protection --------------------------------------------------- */
 
 static int protect(struct domain *d, uint64_t first, uint64_t nr, bool on)
 {
@@ -199,7 +199,7 @@ void dirty_hole(struct domain *d, uint64_t first, uint64_t nr)
     pthread_mutex_unlock(&d->dirty.lock);
 }
 
-/* ---- the thread of DIRTY_SYNC ---------------------------------------------- */
+/* ---- the thread of DIRTY_SYNC ------------------------------------------- */
 
 static void sync_fault(struct domain *d, uint64_t addr)
 {
@@ -242,7 +242,7 @@ static void *sync_thread(void *arg)
     return NULL;
 }
 
-/* ---- on and off ------------------------------------------------------------ */
+/* ---- on and off --------------------------------------------------------- */
 
 static void stop_tracking(struct domain *d)
 {
@@ -371,7 +371,7 @@ void dirty_done(struct domain *d)
     pthread_mutex_destroy(&d->dirty.lock);
 }
 
-/* ---- collecting ------------------------------------------------------------ */
+/* ---- collecting --------------------------------------------------------- */
 
 /* What the MMU saw since the last call goes into the software bitmap. */
 static int scan(struct domain *d, bool clean)

@@ -41,7 +41,7 @@ void domctl_state_free(struct domctl_state *s)
     free(s);
 }
 
-/* ---- creation and the end ---------------------------------------------------- */
+/* ---- creation and the end ----------------------------------------------- */
 
 static int create(struct conn *c, struct xen_domctl *op)
 {
@@ -101,7 +101,7 @@ static int destroy(struct domain *d)
     return 0;
 }
 
-/* ---- small ones ---------------------------------------------------------------- */
+/* ---- small ones --------------------------------------------------------- */
 
 static int get_tsc(struct domain *d, struct xen_domctl_tsc_info *t)
 {
@@ -160,7 +160,7 @@ static int subscribe(struct domain *d, uint32_t port)
     return 0;
 }
 
-/* ---- dispatch --------------------------------------------------------------------- */
+/* ---- dispatch ----------------------------------------------------------- */
 
 /* Only look; no domain.lock.  -ENOSYS: not one of these. */
 static int look(struct conn *c, struct domain *d, struct xen_domctl *op)

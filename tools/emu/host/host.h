@@ -79,7 +79,7 @@ struct host
     struct client *clients;
 };
 
-/* ---- vCPUs --------------------------------------------------------------- */
+/* ---- vCPUs -------------------------------------------------------------- */
 
 struct vcpu
 {
@@ -114,7 +114,7 @@ struct vcpu
     int shutdown_reason;         /* asked for by this step, or -1 */
 };
 
-/* ---- domains -------------------------------------------------------------- */
+/* ---- domains ------------------------------------------------------------ */
 
 struct dirty_log
 {
@@ -251,7 +251,7 @@ void p2m_free_all(struct domain *d);
 
 /* dirty.c: log-dirty; see dirty.h */
 
-/* ---- connections ---------------------------------------------------------- */
+/* ---- connections -------------------------------------------------------- */
 
 struct conn
 {
@@ -299,12 +299,12 @@ int conn_start(struct host *h, int fd);
 /* Cut all connections off and wait until their threads are gone. */
 void conns_end(struct host *h);
 
-/* ---- log ------------------------------------------------------------------ */
+/* ---- log ---------------------------------------------------------------- */
 
 int log_open(const char *path);
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- clock ---------------------------------------------------------------- */
+/* ---- clock -------------------------------------------------------------- */
 
 uint64_t now_ns(void);           /* CLOCK_MONOTONIC */
 static inline uint64_t now_us(void) { return now_ns() / 1000; }

@@ -212,7 +212,7 @@ int hvm_context_get_one(struct conn *c, struct domain *d,
     return rc;
 }
 
-/* ---- setting ------------------------------------------------------------------ */
+/* ---- setting ------------------------------------------------------------ */
 
 /* A context that was checked: what to set. */
 struct parsed
@@ -352,7 +352,7 @@ int hvm_context_set(struct conn *c, struct domain *d,
     return rc;
 }
 
-/* ---- struct vcpu_guest_context -------------------------------------------------- */
+/* ---- struct vcpu_guest_context ------------------------------------------ */
 
 /* The registers both have, with their place in guest_regs.gpr[]. */
 #define EACH_GPR(X) \

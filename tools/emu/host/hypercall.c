@@ -24,7 +24,7 @@ int64_t unmodelled(struct conn *c, const char *what, uint64_t sub)
     return -ENOSYS;
 }
 
-/* ---- xen_version ------------------------------------------------------------ */
+/* ---- xen_version -------------------------------------------------------- */
 
 static int64_t put(struct conn *c, uint64_t va, const void *p, size_t len)
 {
@@ -105,7 +105,7 @@ static int64_t do_xen_version(struct conn *c, uint64_t sub, uint64_t va)
     return unmodelled(c, "xen_version", sub);
 }
 
-/* ---- sched_op --------------------------------------------------------------- */
+/* ---- sched_op ----------------------------------------------------------- */
 
 static int64_t do_sched_op(struct conn *c, uint64_t sub, uint64_t va)
 {
@@ -131,7 +131,7 @@ static int64_t do_sched_op(struct conn *c, uint64_t sub, uint64_t va)
     return rc;
 }
 
-/* ---- dispatch --------------------------------------------------------------- */
+/* ---- dispatch ----------------------------------------------------------- */
 
 static int64_t one(struct conn *c, uint64_t nr, const uint64_t *arg);
 

@@ -131,7 +131,7 @@ static int parse_args(int argc, char **argv, struct args *a)
     return rc || optind < argc || !a->dir || a->mib < 2 ? -EINVAL : 0;
 }
 
-/* ---- socket -------------------------------------------------------------------- */
+/* ---- socket ------------------------------------------------------------- */
 
 /* Bound under another name and then renamed, so that whoever sees it can
  * connect. */
@@ -206,7 +206,7 @@ static void serve(struct host *h, int sig_fd)
     }
 }
 
-/* ---- host ----------------------------------------------------------------------- */
+/* ---- host --------------------------------------------------------------- */
 
 static uint64_t gfn_space(const struct host *h)
 {

@@ -18,7 +18,7 @@ static struct domain *find(struct conn *c, domid_t domid)
     return domain_find(c->host, domid == DOMID_SELF ? 0 : domid);
 }
 
-/* ---- reservations ------------------------------------------------------------- */
+/* ---- reservations ------------------------------------------------------- */
 
 /* Give up one extent: 2^order gfns. */
 static long decrease_extent(struct domain *d, uint64_t gfn,
@@ -117,7 +117,7 @@ static int64_t claim(struct conn *c, uint64_t va)
     return rc;
 }
 
-/* ---- what a domain has ---------------------------------------------------------- */
+/* ---- what a domain has -------------------------------------------------- */
 
 static int64_t ask(struct conn *c, uint64_t sub, uint64_t va)
 {
@@ -190,7 +190,7 @@ static int64_t set_map(struct conn *c, uint64_t va)
     return rc;
 }
 
-/* ---- single frames --------------------------------------------------------------- */
+/* ---- single frames ------------------------------------------------------ */
 
 static int64_t add_to_physmap(struct conn *c, uint64_t va)
 {

@@ -63,7 +63,7 @@ void p2m_done(struct domain *d)
     d->p2m.mem = NULL;
 }
 
-/* ---- guest address space; p2m_lock held for writing ---------------------- */
+/* ---- guest address space; p2m_lock held for writing --------------------- */
 
 static int va_map(struct domain *d, uint64_t gfn, uint64_t mfn, uint64_t nr)
 {
@@ -88,7 +88,7 @@ static int va_hole(struct domain *d, uint64_t gfn, uint64_t nr)
     return 0;
 }
 
-/* ---- look-ups ------------------------------------------------------------ */
+/* ---- look-ups ----------------------------------------------------------- */
 
 int p2m_lookup(struct domain *d, uint64_t gfn, uint64_t *ret_mfn)
 {
@@ -166,7 +166,7 @@ int p2m_pin_runs(struct domain *d, const uint64_t *gfns, uint32_t num,
     return -ENOMEM;
 }
 
-/* ---- changes ------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------ */
 
 /*
  * Enter n frames, in runs; p2m_lock held for writing.  Returns how many

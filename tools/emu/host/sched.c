@@ -30,7 +30,7 @@
 
 static __thread struct vcpu *current_vcpu;
 
-/* ---- guest faults ---------------------------------------------------------- */
+/* ---- guest faults ------------------------------------------------------- */
 
 static void on_fault(int sig, siginfo_t *si, void *uc)
 {
@@ -83,7 +83,7 @@ static void report_fault(struct vcpu *v, int sig)
              d->domid, v->id, (void *)v->fault_addr);
 }
 
-/* ---- shutting down --------------------------------------------------------- */
+/* ---- shutting down ------------------------------------------------------ */
 
 static bool any_stepping(const struct domain *d)
 {
@@ -171,7 +171,7 @@ int domain_resume(struct domain *d)
     return 0;
 }
 
-/* ---- the thread ------------------------------------------------------------ */
+/* ---- the thread --------------------------------------------------------- */
 
 static bool runnable(const struct vcpu *v)
 {
@@ -347,7 +347,7 @@ void vcpus_end(struct domain *d)
     }
 }
 
-/* ---- waking, pausing ------------------------------------------------------- */
+/* ---- waking, pausing ---------------------------------------------------- */
 
 void vcpu_kick(struct vcpu *v)
 {

@@ -219,7 +219,7 @@ int64_t emu_call1(struct emu_conn *c, uint32_t op, const void *req,
     return emu_call(c, op, &part, 1, ret_data, ret_size, NULL, NULL, 0, NULL);
 }
 
-/* ---- hello ------------------------------------------------------------------- */
+/* ---- hello -------------------------------------------------------------- */
 
 static int open_socket(void)
 {

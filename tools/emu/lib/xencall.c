@@ -35,7 +35,7 @@ struct buffer_header
     uint64_t pad;
 };
 
-/* ---- arena ------------------------------------------------------------------- */
+/* ---- arena -------------------------------------------------------------- */
 
 static int page_used(const xencall_handle *x, uint32_t page)
 {
@@ -165,7 +165,7 @@ int xencall_buffers_never_fault(xencall_handle *xcall)
     return 1;
 }
 
-/* ---- handle -------------------------------------------------------------------- */
+/* ---- handle ------------------------------------------------------------- */
 
 xencall_handle *xencall_open(xentoollog_logger *logger, unsigned open_flags)
 {
@@ -234,7 +234,7 @@ int xencall_fd(xencall_handle *xcall)
     return xcall->conn.fd;
 }
 
-/* ---- calls ---------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------- */
 
 static long call(xencall_handle *x, unsigned int op, uint64_t a1, uint64_t a2,
                  uint64_t a3, uint64_t a4, uint64_t a5)

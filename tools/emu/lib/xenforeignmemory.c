@@ -40,7 +40,7 @@ struct xenforeignmemory_resource_handle
     uint64_t id;
 };
 
-/* ---- handle -------------------------------------------------------------------- */
+/* ---- handle ------------------------------------------------------------- */
 
 static int open_direct(xenforeignmemory_handle *f)
 {
@@ -130,7 +130,7 @@ int xenforeignmemory_restrict(xenforeignmemory_handle *fmem, domid_t domid)
     return 0;
 }
 
-/* ---- mapping --------------------------------------------------------------------- */
+/* ---- mapping ------------------------------------------------------------ */
 
 static int64_t give_back(xenforeignmemory_handle *f, uint64_t id)
 {
@@ -381,7 +381,7 @@ int xenforeignmemory_unmap(xenforeignmemory_handle *fmem, void *addr,
     return r;
 }
 
-/* ---- resources ----------------------------------------------------------------------- */
+/* ---- resources ---------------------------------------------------------- */
 
 xenforeignmemory_resource_handle *xenforeignmemory_map_resource(
     xenforeignmemory_handle *fmem, domid_t domid, unsigned int type,
