@@ -374,8 +374,6 @@ static void end_lanes(struct dest *d)
             chan_break(d->lanes[i].conn->chan);
     while ( d->nr_running )
         pthread_cond_wait(&d->cond, &d->lock);
-    for ( i = 0; i < WIRE_LANES_MAX; i++ )
-        d->lanes[i].conn = NULL;
     pthread_mutex_unlock(&d->lock);
 }
 

@@ -19,7 +19,8 @@
 
 struct dest_lane
 {
-    struct conn *conn;           /* NULL: not joined */
+    bool joined;                 /* once and for all */
+    struct conn *conn;           /* while its thread runs */
     struct err err;
     uint32_t rounds;             /* ended */
     uint64_t pages;              /* placed, in ended rounds */

@@ -242,10 +242,11 @@ static int join(struct dest *d, struct conn *c, unsigned int lane)
     if ( !d->open || lane >= d->s.nr_lanes )
         rc = err_set(c->err, -EPROTO, "lane %u does not belong to this "
                      "migration", lane);
-    else if ( d->lanes[lane].conn )
+    else if ( d->lanes[lane].joined )
         rc = err_set(c->err, -EPROTO, "lane %u is there already", lane);
     else
     {
+        d->lanes[lane].joined = true;
         d->lanes[lane].conn = c;
         d->nr_running++;
     }
@@ -298,6 +299,7 @@ int dest_lane(struct dest *d, struct conn *c, unsigned int lane)
     if ( rc )
         session_fail(&d->s, rc);
     pthread_mutex_lock(&d->lock);
+    d->lanes[lane].conn = NULL;
     d->nr_running--;
     pthread_cond_broadcast(&d->cond);
     pthread_mutex_unlock(&d->lock);
