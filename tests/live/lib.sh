@@ -122,6 +122,7 @@ eventually() {
         [ $SECONDS -lt $end ] || return 1
         read -r -t 0.02 _ <>"$WORK/never"
     done
+    return 0
 }
 
 # ---- what a test needs -----------------------------------------------------
