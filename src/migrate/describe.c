@@ -52,7 +52,7 @@ static int gather_name(struct store *st, struct err *e, uint32_t domid,
         rc = err_set(e, -EINVAL, "the name of domain %u is longer than %zu "
                      "characters", domid, sizeof(d->domain.name) - 1);
     else
-        strcpy(d->domain.name, name);
+        memcpy(d->domain.name, name, strlen(name) + 1);
     free(name);
 
     return rc;

@@ -35,8 +35,8 @@ struct round_stats
     uint64_t sent_pages;           /* in this round */
     uint64_t sent_bytes;
     uint64_t duration_us;
-    uint64_t dirty_pages;          /* dirtied during this round, or later and
-                                      not yet sent: what a next one would send */
+    uint64_t dirty_pages;          /* dirtied in this round or later and not
+                                      yet sent: what a next one would send */
     uint64_t goodput_bps;          /* bytes per second, best recent estimate */
     uint64_t expected_downtime_us; /* were the guest suspended now */
 };

@@ -49,6 +49,7 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
     same 'run --mount keeps /var/lib/xen and /run/xen apart' \
         "$(cat "$WORK"/a/var/*/x)$(ls /var/lib/xen/x /run/xen/x 2>/dev/null)" \
         "$(printf 'mine\nmine')"
+    # shellcheck disable=SC2010 # names without surprises
     same '/run shows what it did before' \
         "$(run_xl a ls /run | grep -vx -e xen -e lock)" \
         "$(ls /run | grep -vx -e xen -e lock)"

@@ -70,7 +70,7 @@ enum emu_op
     /* EMU_KIND_CTL.  Text in, text out, no NULs. */
     EMU_FAULT_ADD = 0x40,        /* rules for all clients; see docs/emu.md */
     EMU_FAULT_CLEAR,             /* forget those of EMU_FAULT_ADD */
-    EMU_FAULT_LIST,              /* all rules: "id who rule calls=N done=0|1" */
+    EMU_FAULT_LIST,              /* all rules: "id who rule calls=N done=B" */
     EMU_STATUS,                  /* "key value" lines */
 
     EMU_EVTCHN_FIRST = 0x200, EMU_EVTCHN_LAST = 0x2ff,  /* to evtchn_msg() */

@@ -21,7 +21,7 @@ enum emu_gnttab_op
     EMU_GNTTAB_SET_MAX,
     /*
      * u64 num, struct emu_gnt_copy[num], then the data of the segments whose
-     * source is local, in order; reply int16_t status[num] (GNTST_*), padded to 8
+     * source is local, in order; reply int16_t status[num] (GNTST_*), padded
      * bytes, then the data of the segments whose destination is local.
      */
     EMU_GNTTAB_COPY,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * xmig-emu wait: until a node under the domain's xenstore directory has a
- * value or another value, the domain has shut down, or it is gone.  Ends early, as a failure,
- * when the awaited thing can't come any more.
+ * value or another value, the domain has shut down, or it is gone.  Ends
+ * early, as a failure, when the awaited thing can't come any more.
  */
 #include <errno.h>
 #include <fnmatch.h>

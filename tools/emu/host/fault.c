@@ -70,9 +70,9 @@ static int parse_what(char *word, struct fault_rule *r)
     if ( !*word || strlen(word) >= sizeof(r->what) ||
          (sub && (!*sub || strlen(sub) >= sizeof(r->sub))) )
         return -EINVAL;
-    strcpy(r->what, word);
+    memcpy(r->what, word, strlen(word) + 1);
     if ( sub )
-        strcpy(r->sub, sub);
+        memcpy(r->sub, sub, strlen(sub) + 1);
     return 0;
 }
 

@@ -193,12 +193,12 @@ struct domain
 /* domain.c */
 struct domain *domain_find(struct host *h, uint32_t domid);   /* takes a ref */
 struct domain *domain_get(struct domain *d);                  /* another ref */
-void domain_put(struct domain *d);                            /* NULL is fine */
+void domain_put(struct domain *d);                           /* NULL is fine */
 /* This domain or the next existing one, as 4.17's getdomaininfo wants. */
 struct domain *domain_find_from(struct host *h, uint32_t domid);
 int domain_create(struct host *h, uint32_t domid, bool hvm,
                   struct domain **ret_d);
-/* Ends vCPU threads, frees memory.  domain.lock held; ref stays with caller. */
+/* Ends vCPU threads, frees memory. domain.lock held; ref stays with caller. */
 void domain_destroy(struct domain *d);
 void domain_console(struct domain *d, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -99,7 +99,7 @@ int machine_alloc_host(struct machine *m, unsigned int nr, uint64_t *ret_mfn);
 void machine_pin(struct machine *m, uint64_t mfn);
 /* Drop a reference. */
 void machine_unpin(struct machine *m, uint64_t mfn);
-/* Drop the owner's references of n frames and uncharge the account (if any). */
+/* Drop the owner's references of n frames, uncharge the account (if any). */
 void machine_free(struct machine *m, struct account *a, const uint32_t *mfns,
                   unsigned int n);
 /* Forget the slots' runs (the domain goes). */
