@@ -74,7 +74,7 @@ void dest_stop(struct dest *d, int rc, const char *why)
     session_fail(&d->s, rc);
 }
 
-/* ---- Control records ----------------------------------------------------------- */
+/* ---- Control records ---------------------------------------------------- */
 
 static uint64_t bytes_heard(struct dest *d)
 {
@@ -260,7 +260,7 @@ static int take_state_end(struct dest *d, const struct wire_record *rec)
     return rc;
 }
 
-/* ---- The decision ------------------------------------------------------------------ */
+/* ---- The decision ------------------------------------------------------- */
 
 static int send_running(struct dest *d, uint64_t unpause_us)
 {
@@ -359,7 +359,7 @@ static int take_go(struct dest *d)
     return rc;
 }
 
-/* ---- After it ----------------------------------------------------------------------- */
+/* ---- After it ----------------------------------------------------------- */
 
 /* Lanes are through, or must be: wait for their threads. */
 static void end_lanes(struct dest *d)
@@ -494,7 +494,7 @@ static void abandon(struct dest *d, int rc)
     stats_end(&d->stats);
 }
 
-/* ---- All of it ------------------------------------------------------------------------ */
+/* ---- All of it ---------------------------------------------------------- */
 
 static int take_record(struct dest *d)
 {

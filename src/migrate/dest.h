@@ -83,12 +83,12 @@ void dest_stop(struct dest *d, int rc, const char *why);
  */
 int dest_lane(struct dest *d, struct conn *c, unsigned int lane);
 
-/* ---- dest_prepare.c --------------------------------------------------------- */
+/* ---- dest_prepare.c ----------------------------------------------------- */
 
 /* From DOMAIN to PREPARED. */
 int dest_prepare(struct dest *d);
 
-/* ---- inlane.c ----------------------------------------------------------------- */
+/* ---- inlane.c ----------------------------------------------------------- */
 
 /* Wait until rounds below round have ended on all lanes. */
 int dest_wait_round(struct dest *d, uint32_t round);

@@ -26,7 +26,7 @@ struct inlane
     uint64_t pages;              /* of this round */
 };
 
-/* ---- Rounds ------------------------------------------------------------------- */
+/* ---- Rounds ------------------------------------------------------------- */
 
 int dest_wait_round(struct dest *d, uint32_t round)
 {
@@ -104,7 +104,7 @@ int dest_round_ended(struct dest *d, unsigned int lane, uint32_t round,
     return rc;
 }
 
-/* ---- Batches -------------------------------------------------------------------- */
+/* ---- Batches ------------------------------------------------------------ */
 
 static int read_some(struct inlane *l, uint32_t pages)
 {
@@ -232,7 +232,7 @@ static int run_lane(struct inlane *l)
     return rc;
 }
 
-/* ---- The connection's thread ------------------------------------------------------ */
+/* ---- The connection's thread -------------------------------------------- */
 
 static int join(struct dest *d, struct conn *c, unsigned int lane)
 {
