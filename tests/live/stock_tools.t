@@ -43,7 +43,9 @@ matches 'xenconsoled gave the domain a terminal' \
 watch_release() {
     rm -f "$WORK/fifo"
     mkfifo "$WORK/fifo"
-    run a stdbuf -oL xenstore-watch -n 2 @releaseDomain >"$WORK/fifo" &
+    # Not by run(): the shell would stand between it and a signal.
+    "$EMU" run "$WORK/a" -- stdbuf -oL xenstore-watch -n 2 @releaseDomain \
+        >"$WORK/fifo" &
     children+=($!)
     exec 9<"$WORK/fifo"
     # The first event is the registration's own.
