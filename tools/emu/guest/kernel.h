@@ -137,9 +137,11 @@ struct kernel
     uint32_t shutdown_dirty;     /* control/shutdown changed meanwhile */
     uint32_t suspend_port;       /* unbound port published for dom0; 0: none */
     uint64_t quiesce_until_us;   /* bounded wait for drivers */
+    uint64_t settle_until_us;    /* the same after a resume; 0: settled */
     uint64_t publish_us;         /* period; 0: only at boot and resume */
     uint32_t verdict_due;        /* a walk's verdict is to be published */
     uint32_t drivers_up;
+    uint32_t settle_offers;      /* resumed on a new host: offer suspend */
 
     /* any vCPU, atomically */
     uint32_t nr_filled;          /* vCPUs whose stripe is written */

@@ -87,7 +87,9 @@ void publish_verdict_poll(struct guest_env *env)
     const struct stamps *st = stamps_get(env);
     int rc;
 
-    if ( !k->verdict_due || !check_walk_done(env) || shared_get(&k->bad) )
+    /* "checking" comes first, however fast the walk was. */
+    if ( !k->verdict_due || k->settle_until_us || !check_walk_done(env) ||
+         shared_get(&k->bad) )
         return;
     rc = xenbus_writef(env, 0, "data/verdict", FN_none, 0,
                        "ok pages=%llu resumes=%llu cancels=%llu writes=%llu",

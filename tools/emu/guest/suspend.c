@@ -277,18 +277,42 @@ bool suspend_unseal(struct guest_env *env)
 
 /* ---- doing it ---------------------------------------------------------- */
 
-static bool all_at_rest(struct guest_env *env)
+static bool drivers_at_rest(struct guest_env *env)
 {
-    const struct guest_program *p = program_get(env);
-    bool rest = xenbus_idle(env);
+    bool rest = true;
     unsigned int i;
 
     for ( i = 0; i < guest_nr_drivers; i++ )
         if ( guest_drivers[i]->quiesce )
             rest &= guest_drivers[i]->quiesce(env);
+    return rest;
+}
+
+static bool all_at_rest(struct guest_env *env)
+{
+    const struct guest_program *p = program_get(env);
+    bool rest = xenbus_idle(env) & drivers_at_rest(env);
+
     if ( p->quiesce )
         rest &= p->quiesce(env);
     return rest;
+}
+
+/*
+ * After a resume the drivers ask xenstore first: somebody outside waits for
+ * the network.  What the toolstack reads of us comes next.
+ */
+static void settle(struct guest_env *env)
+{
+    struct kernel *k = kernel_get(env);
+
+    if ( !drivers_at_rest(env) && guest_now_us(env) < k->settle_until_us )
+        return;
+    k->settle_until_us = 0;
+    if ( k->settle_offers )
+        offer(env);
+    k->settle_offers = 0;
+    publish_resume(env);
 }
 
 void suspend_poll(struct guest_env *env)
@@ -296,6 +320,9 @@ void suspend_poll(struct guest_env *env)
     struct kernel *k = kernel_get(env);
     struct stamps *st = stamps_get(env);
     unsigned int v;
+
+    if ( k->settle_until_us )
+        settle(env);
 
     if ( k->state == KERNEL_RUNNING && k->shutdown_dirty &&
          k->shutdown_state == ASK_IDLE )
@@ -357,15 +384,14 @@ void suspend_wake(struct guest_env *env)
     if ( new_host )
         ports_drop(env);
     xenbus_resume(env, new_host);
-    if ( new_host )
-        offer(env);
     for ( i = 0; i < guest_nr_drivers; i++ )
         if ( guest_drivers[i]->resume )
             guest_drivers[i]->resume(env, new_host);
     if ( p->resume )
         p->resume(env, new_host);
     check_resume(env);
-    publish_resume(env);
+    k->settle_until_us = guest_now_us(env) + QUIESCE_US;
+    k->settle_offers |= new_host;
     /* Until here the other vCPUs stand still, whoever wakes them. */
     shared_set(&k->state, KERNEL_RUNNING);
     for ( i = 1; i < k->nr_vcpus; i++ )
