@@ -77,11 +77,13 @@ static uint64_t now_us(void)
 
 static xc_interface *open_host(const char *dir)
 {
-    xentoollog_logger *log =
-        (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_ERROR,
-                                                          0);
+    /* One for the process: a handle does not own its logger. */
+    static xentoollog_logger *log;
     xc_interface *xch;
 
+    if ( !log )
+        log = (xentoollog_logger *)
+            xtl_createlogger_stdiostream(stderr, XTL_ERROR, 0);
     setenv("XMIG_EMU", dir, 1);
     xch = xc_interface_open(log, log, 0);
     if ( !xch )
