@@ -174,11 +174,10 @@ static int get_vifs(const XLU_Config *cfg, const char *file,
     return 0;
 }
 
-static int fill(const XLU_Config *cfg, const char *file,
-                struct dom_config *c)
+/* What create can't build is refused by name. */
+static int check_kind(const XLU_Config *cfg, const char *file)
 {
     const char *s;
-    uint64_t v;
     int rc;
 
     rc = get_string(cfg, file, "type", &s);
@@ -198,6 +197,15 @@ static int fill(const XLU_Config *cfg, const char *file,
             "kernel file is for xl create", file, s);
         return -EINVAL;
     }
+
+    return 0;
+}
+
+static int get_identity(const XLU_Config *cfg, const char *file,
+                        struct dom_config *c)
+{
+    const char *s;
+    int rc;
 
     rc = get_string(cfg, file, "name", &s);
     if ( rc )
@@ -224,6 +232,15 @@ static int fill(const XLU_Config *cfg, const char *file,
     if ( !s )
         uuid_generate(c->uuid);
 
+    return 0;
+}
+
+static int get_size(const XLU_Config *cfg, const char *file,
+                    struct dom_config *c)
+{
+    uint64_t vcpus = 1;
+    int rc;
+
     rc = get_number(cfg, file, "memory", MIN_MEMORY_MIB, MAX_MEMORY_MIB,
                     &c->memory_mib);
     if ( rc == -ESRCH )
@@ -235,11 +252,19 @@ static int fill(const XLU_Config *cfg, const char *file,
                     &c->maxmem_mib);
     if ( rc && rc != -ESRCH )
         return rc;
-    v = 1;
-    rc = get_number(cfg, file, "vcpus", 1, CONFIG_MAX_VCPUS, &v);
+    rc = get_number(cfg, file, "vcpus", 1, CONFIG_MAX_VCPUS, &vcpus);
     if ( rc && rc != -ESRCH )
         return rc;
-    c->vcpus = v;
+    c->vcpus = vcpus;
+
+    return 0;
+}
+
+static int get_cmdline(const XLU_Config *cfg, const char *file,
+                       struct dom_config *c)
+{
+    const char *s;
+    int rc;
 
     rc = get_string(cfg, file, "extra", &s);
     if ( rc )
@@ -251,10 +276,26 @@ static int fill(const XLU_Config *cfg, const char *file,
         return -EINVAL;
     }
     c->cmdline = strdup(s ?: "");
-    if ( !c->cmdline )
-        return -ENOMEM;
 
-    return get_vifs(cfg, file, c);
+    return c->cmdline ? 0 : -ENOMEM;
+}
+
+static int fill(const XLU_Config *cfg, const char *file,
+                struct dom_config *c)
+{
+    int rc;
+
+    rc = check_kind(cfg, file);
+    if ( !rc )
+        rc = get_identity(cfg, file, c);
+    if ( !rc )
+        rc = get_size(cfg, file, c);
+    if ( !rc )
+        rc = get_cmdline(cfg, file, c);
+    if ( !rc )
+        rc = get_vifs(cfg, file, c);
+
+    return rc;
 }
 
 int config_read(const char *file, struct dom_config *ret_c)

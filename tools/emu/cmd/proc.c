@@ -78,13 +78,34 @@ static int write_pid(const struct host *h, const char *name, pid_t pid)
     return fclose(f) ? -errno : 0;
 }
 
+static void close_pair(int fd[2])
+{
+    unsigned int i;
+
+    for ( i = 0; i < 2; i++ )
+        if ( fd[i] >= 0 )
+            close(fd[i]);
+}
+
+/* 0 when the child has become the program, else why not. */
+static int exec_result(int report)
+{
+    ssize_t n;
+    int e;
+
+    do {
+        n = read(report, &e, sizeof(e));
+    } while ( n < 0 && errno == EINTR );
+
+    return n == sizeof(e) ? -e : 0;
+}
+
 int proc_spawn(const struct host *h, const char *name, char *const argv[],
                const char *preload, struct proc *ret_p)
 {
     struct proc p = { .pid = -1, .pidfd = -1, .ready_fd = -1 };
-    int log = -1, report[2] = { -1, -1 }, ready[2] = { -1, -1 }, e, rc;
+    int log, report[2] = { -1, -1 }, ready[2] = { -1, -1 }, rc;
     char path[HOST_PATH_MAX], file[64];
-    ssize_t n;
 
     snprintf(file, sizeof(file), "%s.log", name);
     log = open(host_path(h, file, path),
@@ -113,27 +134,13 @@ int proc_spawn(const struct host *h, const char *name, char *const argv[],
     close(report[1]);
     report[1] = -1;
     p.pidfd = pidfd_open_nr(p.pid);
-    if ( p.pidfd < 0 )
-    {
-        rc = -errno;
-        kill(p.pid, SIGKILL);
-        waitpid(p.pid, NULL, 0);
-        goto out;
-    }
-    do {
-        n = read(report[0], &e, sizeof(e));
-    } while ( n < 0 && errno == EINTR );
-    if ( n == sizeof(e) )
-    {
-        waitpid(p.pid, NULL, 0);
-        err("cannot execute %s: %s", argv[0], strerror(e));
-        rc = -e;
-        goto out;
-    }
-    rc = write_pid(h, name, p.pid);
+    rc = p.pidfd < 0 ? -errno : exec_result(report[0]);
+    if ( !rc )
+        rc = write_pid(h, name, p.pid);
     if ( rc )
     {
-        pidfd_kill(p.pidfd, SIGKILL);
+        /* Our own child, not waited for: the number is still its. */
+        kill(p.pid, SIGKILL);
         waitpid(p.pid, NULL, 0);
         goto out;
     }
@@ -146,14 +153,8 @@ int proc_spawn(const struct host *h, const char *name, char *const argv[],
     proc_close(&p);
     if ( log >= 0 )
         close(log);
-    if ( report[0] >= 0 )
-        close(report[0]);
-    if ( report[1] >= 0 )
-        close(report[1]);
-    if ( ready[0] >= 0 )
-        close(ready[0]);
-    if ( ready[1] >= 0 )
-        close(ready[1]);
+    close_pair(report);
+    close_pair(ready);
 
     return rc;
 }
