@@ -106,10 +106,14 @@ static void enter_host(struct end *end, const char *dir)
 
 static xc_interface *stock_open(void)
 {
-    xentoollog_logger *lg = (xentoollog_logger *)
-        xtl_createlogger_stdiostream(stderr, XTL_ERROR, 0);
-    xc_interface *xch = lg ? xc_interface_open(lg, lg, 0) : NULL;
+    /* The interface does not own it; it lives as long as the process. */
+    static xentoollog_logger *lg;
+    xentoollog_logger *lg;
+    xc_interface *xch;
 
+    lg = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_ERROR,
+                                                           0);
+    xch = lg ? xc_interface_open(lg, lg, 0) : NULL;
     if ( !xch )
         die("xc_interface_open", NULL);
 
@@ -193,6 +197,7 @@ static void source_process(const char *dir, uint32_t domid, int fd, int sync)
     };
     struct result res;
     struct end end;
+    xentoollog_logger *lg;
     xc_interface *xch;
     uint32_t port;
     uint64_t cpu;
@@ -205,7 +210,7 @@ static void source_process(const char *dir, uint32_t domid, int fd, int sync)
          hv_port_bind(end.hv, &end.err, domid, port, &end.port) ||
          hv_port_on_suspend(end.hv, &end.err, domid, port) )
         die("suspend channel", &end);
-    xch = stock_open();
+    xch = stock_open(&lg);
     put(sync, &c, 1);
     get(sync, &c, 1);
 
@@ -222,6 +227,7 @@ static void source_process(const char *dir, uint32_t domid, int fd, int sync)
 
     hv_port_close(end.port);
     xc_interface_close(xch);
+    xtl_logger_destroy(lg);
     if ( hv_destroy(end.hv, &end.err, domid) ||
          store_remove(end.st, &end.err, domid) )
         die("remove the domain", &end);
@@ -265,6 +271,7 @@ static void destination_process(const char *dir, const struct hv_create *c,
     struct plan p = { 0 };
     struct result res;
     struct end end;
+    xentoollog_logger *lg;
     xc_interface *xch;
     uint64_t cpu;
     char go = 0;
@@ -272,7 +279,7 @@ static void destination_process(const char *dir, const struct hv_create *c,
     enter_host(&end, dir);
     snprintf(p.name, sizeof(p.name), "%s", name);
     prepare(&end, c, rings, pairs, &p);
-    xch = stock_open();
+    xch = stock_open(&lg);
     put(sync, &p.domid, sizeof(p.domid));
     get(sync, &go, 1);
 
@@ -292,6 +299,7 @@ static void destination_process(const char *dir, const struct hv_create *c,
     res.us = res.bytes = 0;
     put(sync, &res, sizeof(res));
     xc_interface_close(xch);
+    xtl_logger_destroy(lg);
     store_close(end.st);
     hv_close(end.hv);
     exit(0);
