@@ -104,18 +104,16 @@ static void enter_host(struct end *end, const char *dir)
         die(dir, end);
 }
 
-static xc_interface *stock_open(void)
+/* The interface does not own its logger. */
+static xc_interface *stock_open(xentoollog_logger **ret_lg)
 {
-    /* The interface does not own it; it lives as long as the process. */
-    static xentoollog_logger *lg;
-    xentoollog_logger *lg;
-    xc_interface *xch;
+    xentoollog_logger *lg = (xentoollog_logger *)
+        xtl_createlogger_stdiostream(stderr, XTL_ERROR, 0);
+    xc_interface *xch = lg ? xc_interface_open(lg, lg, 0) : NULL;
 
-    lg = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_ERROR,
-                                                           0);
-    xch = lg ? xc_interface_open(lg, lg, 0) : NULL;
     if ( !xch )
         die("xc_interface_open", NULL);
+    *ret_lg = lg;
 
     return xch;
 }
