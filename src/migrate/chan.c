@@ -33,6 +33,9 @@
 #define NAME_BYTES   128
 /* At most this much between two looks at the bucket. */
 #define SLICE_BYTES  (256u << 10)
+/* Of a read of at least so much, wait for so much at a time. */
+#define LOWAT_MIN_BYTES (64u << 10)
+#define LOWAT_BYTES     (128u << 10)
 
 enum kind
 {
@@ -55,6 +58,7 @@ struct chan
     struct bucket *bucket;
     uint64_t io_timeout_us;      /* 0 = none */
     uint64_t deadline_us;
+    int lowat;                   /* SO_RCVLOWAT as set; 0 = never was */
     /* any thread */
     _Atomic uint64_t bytes_read, bytes_written;
 };
@@ -333,6 +337,21 @@ static size_t iov_bytes(const struct iovec *iov, size_t nr)
     return sum;
 }
 
+/*
+ * Do not be woken for every segment of a long read: a reader that is faster
+ * than the sender would spend its time going to sleep.  bytes 1 is the
+ * default.
+ */
+static void set_lowat(struct chan *c, size_t bytes)
+{
+    int n = (int)(bytes > LOWAT_BYTES ? LOWAT_BYTES : bytes);
+
+    if ( c->kind != KIND_SOCKET || n == c->lowat )
+        return;
+    if ( !setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n)) )
+        c->lowat = n;
+}
+
 /* ---- Failures ---------------------------------------------------------- */
 
 /* Record why a transfer of total bytes ended after done of them. */
@@ -408,10 +427,18 @@ static int read_loop(struct chan *c, struct iovec *iov, size_t nr, bool all,
             rc = -ENODATA;
         }
         else if ( errno == EAGAIN || errno == EWOULDBLOCK )
+        {
+            if ( all && total - done >= LOWAT_MIN_BYTES )
+                set_lowat(c, total - done);
+            else if ( c->lowat > 1 )
+                set_lowat(c, 1);
             rc = wait_ready(c, POLLIN, idle_us);
+        }
         else if ( errno != EINTR )
             rc = -errno;
     }
+    if ( c->lowat > 1 )
+        set_lowat(c, 1);
     *ret_done = done;
 
     return rc ? transfer_failed(c, rc, "read", done, total) : 0;

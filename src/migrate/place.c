@@ -441,10 +441,7 @@ static int write_apart(struct place *p, struct place_lane *l, uint64_t gfn,
                       &addr);
     if ( rc )
         return rc;
-    if ( data )
-        memcpy(addr, data, count * PAGE_BYTES);
-    else
-        memset(addr, 0, count * PAGE_BYTES);
+    pages_store(addr, data, count);
     hv_unmap(l->hv, addr, count);
 
     return 0;
@@ -484,10 +481,8 @@ static int place_piece(struct place *p, struct place_lane *l, uint64_t gfn,
     else
     {
         addr += gfn % CHUNK_GFNS * PAGE_BYTES;
-        if ( kind == WIRE_KIND_DATA )
-            memcpy(addr, data, count * PAGE_BYTES);
-        else if ( kind == WIRE_KIND_ZERO )
-            memset(addr, 0, count * PAGE_BYTES);
+        if ( kind != WIRE_KIND_ALLOC )
+            pages_store(addr, data, count);
     }
     for ( i = 0; !rc && i < count; i++ )
         mark(p, l, gfn + i, true);
