@@ -393,9 +393,11 @@ static int read_loop(struct chan *c, struct iovec *iov, size_t nr, bool all,
     int rc = cancel_check(c->cancel);
 
     if ( !rc && total )
+    {
         rc = chan_fault_read();
-    if ( rc == -ECONNRESET )
-        chan_break(c);
+        if ( rc )
+            chan_break(c);
+    }
     /* A shared pipe would block in read(). */
     if ( !rc && total && c->kind == KIND_SHARED_PIPE )
         rc = wait_ready(c, POLLIN, idle_us);
@@ -433,6 +435,12 @@ static int read_loop(struct chan *c, struct iovec *iov, size_t nr, bool all,
             else if ( c->lowat > 1 )
                 set_lowat(c, 1);
             rc = wait_ready(c, POLLIN, idle_us);
+            if ( rc == -ETIMEDOUT && c->lowat > 1 )
+            {
+                /* Slow is not silent: is there anything at all? */
+                set_lowat(c, 1);
+                rc = cancel_poll(c->cancel, c->fd, POLLIN, 0);
+            }
         }
         else if ( errno != EINTR )
             rc = -errno;
@@ -487,9 +495,11 @@ int chan_writev(struct chan *c, struct iovec *iov, size_t nr)
     int rc = cancel_check(c->cancel);
 
     if ( !rc && total )
+    {
         rc = chan_fault_write();
-    if ( rc == -ECONNRESET )
-        chan_break(c);
+        if ( rc )
+            chan_break(c);
+    }
     while ( !rc && done < total )
     {
         ssize_t r;
