@@ -127,7 +127,8 @@ bool store_key_travels(const char *key)
     for ( i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++ )
         if ( !strcmp(key, leaves[i]) )
             return true;
-    if ( sscanf(key, "cpu/%3u/%n", &n, &pos) == 1 &&
+    if ( begins(key, "cpu/") && key[4] >= '0' && key[4] <= '9' &&
+         sscanf(key, "cpu/%3u/%n", &n, &pos) == 1 &&
          !strcmp(key + pos, "availability") )
         return true;
 
