@@ -29,9 +29,11 @@ struct lookup
     char *host;                  /* NULL = wildcard address */
     char port[8];
     struct addrinfo hints;
-    /* written by the thread before done_fd fires */
+    /* written by the thread before done is set and done_fd fires */
     struct addrinfo *list;
     int gai;
+    int gai_errno;
+    atomic_bool done;
     int done_fd;
     atomic_int users;
 };
@@ -48,14 +50,21 @@ static void lookup_put(struct lookup *l)
     free(l);
 }
 
+static void look_up(struct lookup *l)
+{
+    l->gai = getaddrinfo(l->host, l->port, &l->hints, &l->list);
+    l->gai_errno = errno;
+    if ( l->gai )
+        l->list = NULL;
+}
+
 static void *lookup_thread(void *arg)
 {
     static const uint64_t one = 1;
     struct lookup *l = arg;
 
-    l->gai = getaddrinfo(l->host, l->port, &l->hints, &l->list);
-    if ( l->gai )
-        l->list = NULL;
+    look_up(l);
+    l->done = true;
     while ( write(l->done_fd, &one, sizeof(one)) < 0 && errno == EINTR )
         continue;
     lookup_put(l);
@@ -104,13 +113,12 @@ static int lookup_start(struct lookup *l)
     return -r;
 }
 
-static int gai_rc(int gai)
+static int gai_rc(const struct lookup *l)
 {
-    switch ( gai )
+    switch ( l->gai )
     {
     case EAI_MEMORY: return -ENOMEM;
-    case EAI_SYSTEM: return errno ? -errno : -EIO;
-    case EAI_AGAIN:  return -EHOSTUNREACH;
+    case EAI_SYSTEM: return l->gai_errno > 0 ? -l->gai_errno : -EIO;
     default:         return -EHOSTUNREACH;
     }
 }
@@ -129,14 +137,15 @@ static int resolve(const char *host, uint16_t port, bool passive,
                        err_text(rc));
     /* Addresses need no resolver, and no thread. */
     l->hints.ai_flags |= AI_NUMERICHOST;
-    l->gai = getaddrinfo(l->host, l->port, &l->hints, &l->list);
+    look_up(l);
     if ( l->gai == EAI_NONAME && host )
     {
-        l->list = NULL;
         l->hints.ai_flags &= ~AI_NUMERICHOST;
         rc = lookup_start(l);
         if ( !rc )
             rc = cancel_poll(cancel, l->done_fd, POLLIN, deadline_us);
+        if ( !rc && !l->done )
+            rc = -EIO;
         if ( rc )
         {
             err_set(e, rc, "look up %s: %s", host, err_text(rc));
@@ -145,7 +154,7 @@ static int resolve(const char *host, uint16_t port, bool passive,
     }
     if ( l->gai )
     {
-        rc = gai_rc(l->gai);
+        rc = gai_rc(l);
         err_set(e, rc, "look up %s: %s", host ? host : "all addresses",
                 gai_strerror(l->gai));
         goto out;
