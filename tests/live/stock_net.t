@@ -1,76 +1,89 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
 #
-# Stock xl migrates a server guest with a network interface, while a client
-# outside both hosts talks to it: no acknowledged write may be lost, and the
-# client never reconnects.
-# Timeout: 120
+# The network under Debian's own toolstack: xl makes the interface, xl moves
+# the guest with it, xl takes it away, and an outside client never notices
+# more than a gap.
+# Timeout: 180
 . "$(dirname "$0")/lib.sh"
 need_xl
 export PATH="$XENBIN:$PATH"
 
-mac=00:16:3e:00:00:01
+mac=00:16:3e:00:00:02
 sw=$WORK/switch
 mkfifo "$WORK/fifo"
 ready() { read -r -t 30 _ <>"$WORK/fifo"; }
-field() { # KEY of the client's report
+field() {
     tr -d '\n' <"$WORK/report" |
         sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p"
 }
 
 "$B/emu/xmig-emu-switch" --socket "$sw" --ready-fd 3 3<>"$WORK/fifo" \
     2>"$WORK/switch.log" &
-children+=($!)
+children+=("$!")
 ready || bail 'no switch'
-host_start a --memory 160 --switch "$sw"
-host_start b --memory 160 --switch "$sw"
+host_start a --memory 256 --switch "$sw"
+host_start b --memory 256 --switch "$sw"
 
-# There is no bridge for the hotplug script to attach anything to.
-conf=$(xl_cfg srv 'program=server size=16M rate=20M' 64 2 \
-    "vif = [ \"mac=$mac,script=/bin/true\" ]")
-check 'xl create makes a guest with an interface' \
-    run_xl a xl create -e "$conf" || bail 'no guest' "$(host_log a)"
-dom=$(domid_of a srv)
-await a "$dom" data/state=running >/dev/null ||
-    bail 'no guest' "$(console a "$dom")"
-check 'frontend and backend connect' \
-    await a "$dom" device/vif/0/state=4
-matches 'xl network-list shows it connected' \
-    "$(run_xl a xl network-list srv 2>&1)" "^0 +0 +$mac +0 +4 "
-
-"$B/emu/xmig-emu-client" --switch "$sw" --mac $mac --json --ready-fd 3 \
-    --rate 500 3<>"$WORK/fifo" >"$WORK/report" 2>"$WORK/client.err" &
-client=$!
-children+=("$client")
-ready || bail 'no client' "$(cat "$WORK/client.err")"
-
+# There is no bridge that a script could touch; the backend plugs itself in.
+cat >"$WORK/vif-script" <<'END'
+#!/bin/sh
+[ "$1" != online ] || xenstore-write "$XENBUS_PATH/hotplug-status" connected
+END
 cat >"$WORK/ssh" <<END
 #!/bin/sh
 host=\$1; shift
 exec $EMU run --mount $WORK/\$host -- "\$@"
 END
-chmod +x "$WORK/ssh"
-for to in b a; do
-    from=$([ $to = a ] && echo b || echo a)
-    check "xl migrate moves it from $from to $to under load" \
-        run_xl $from xl migrate -s "$WORK/ssh" srv $to ||
-        { host_log $from; host_log $to; }
-    dom=$(domid_of $to srv)
-    matches 'it finds its memory right' \
-        "$(await $to "$dom" 'data/verdict=ok*' 60)" 'resumes='
-    check 'its interface is connected there' \
-        await $to "$dom" device/vif/0/state=4
-    same 'the backend at the source is gone' \
-        "$(run $from xenstore-ls -f | grep -c 'backend/vif/[0-9]*/0/state')" 0
-done
+chmod +x "$WORK/vif-script" "$WORK/ssh"
 
+conf=$(xl_cfg srv 'program=server size=16M rate=20M' 64 2 \
+    "vif = [ \"mac=$mac,script=$WORK/vif-script\" ]")
+check 'xl create makes a guest with an interface' \
+    run_xl a xl create -e "$conf" || bail 'no guest' \
+    "$(tail -n 30 "$WORK/a/host.log")" "$(cat "$WORK/a/netback.log")"
+dom=$(domid_of a srv)
+await a "$dom" data/state=running >/dev/null ||
+    bail 'no guest' "$(console a "$dom")"
+matches 'xl network-list sees it' \
+    "$(run_xl a xl network-list srv 2>&1)" "0 +0 +$mac +[0-9-]+ +4 "
+
+"$B/emu/xmig-emu-client" --switch "$sw" --mac $mac --rate 500 --json \
+    --ready-fd 3 3<>"$WORK/fifo" >"$WORK/report" 2>&1 &
+client=$!
+children+=("$client")
+check 'the server answers' ready || diag "$(console a "$dom")"
+
+check 'xl migrate moves it' run_xl a xl migrate -s "$WORK/ssh" srv b ||
+    { host_log a; host_log b; }
+dom=$(domid_of b srv)
+matches 'it finds its memory right' \
+    "$(await b "$dom" 'data/verdict=ok*' 60)" 'resumes=1 '
+same 'the source keeps no backend directory' \
+    "$(run a xenstore-ls /local/domain/0/backend/vif 2>/dev/null)" ''
 kill "$client"
 wait "$client"
-same 'the client is content' "$?" 0
+same 'the client never reconnected and lost nothing' $? 0 ||
+    diag "$(cat "$WORK/report")"
 same 'every request was answered' "$(field answered)" "$(field sent)"
-same 'no acknowledged write was lost' "$(field acked_lost)" 0
-same 'the verdict is good' "$(field verdict)" good
-diag "longest gap $(field longest_gap_us) us," \
-    "$(field sent) requests, $(field retries) sent again"
-check 'xl destroy works' run_xl a xl destroy srv
+same 'no acknowledged write was forgotten' "$(field acked_lost)" 0
+diag "longest gap: $(field longest_gap_us) us"
+
+check 'xl network-detach takes the interface away' \
+    run_xl b xl network-detach srv 0
+same 'and its backend directory' \
+    "$(run b xenstore-ls "/local/domain/0/backend/vif/$dom" 2>/dev/null)" ''
+same 'the guest does not bring it back' \
+    "$(store b "/local/domain/$dom/device/vif/0/state")" ''
+check 'xl network-attach brings another' run_xl b xl network-attach srv \
+    mac=$mac script="$WORK/vif-script"
+"$B/emu/xmig-emu-client" --switch "$sw" --mac $mac --rate 500 --count 250 \
+    --json >"$WORK/report" 2>&1
+same 'over which the server answers' $? 0 ||
+    diag "$(cat "$WORK/report")" "$(console b "$dom")" \
+        "$(cat "$WORK/b/netback.log")"
+check 'xl destroy works' run_xl b xl destroy srv
+
+host_stop a
+host_stop b
 done_testing

@@ -645,6 +645,37 @@ static void backend_that_closes_may_come_back(void **state)
     assert_int_equal(nf()->state, NETFRONT_CONNECTED);
 }
 
+static void interface_taken_away_may_be_replaced(void **state)
+{
+    (void)state;
+    start_connected();
+    backend_says(XenbusStateClosing);
+    backend_says(XenbusStateClosed);
+    memset(t.node, 0, sizeof(t.node));
+    fire(BACK "/state");
+    settle();
+    assert_int_equal(nf()->state, NETFRONT_NONE);
+    assert_int_equal(t.open_port, 0);
+    make_vif();
+    fire("device/vif/0");
+    settle();
+    backend_says(XenbusStateInitWait);
+    backend_says(XenbusStateConnected);
+    assert_int_equal(nf()->state, NETFRONT_CONNECTED);
+}
+
+static void interface_torn_away_is_survived(void **state)
+{
+    (void)state;
+    start_connected();
+    memset(t.node, 0, sizeof(t.node));
+    fire(BACK "/state");
+    settle();
+    assert_int_equal(nf()->state, NETFRONT_NONE);
+    assert_int_equal(t.open_port, 0);
+    assert_int_equal(t.grants[GRANT_TX_RING].flags, 0);
+}
+
 static void mapped_grants_delay_the_next_handshake(void **state)
 {
     (void)state;
@@ -693,6 +724,8 @@ int main(void)
         TEST(driver_is_not_at_rest_while_asking),
         TEST(full_request_slots_only_delay),
         TEST(backend_that_closes_may_come_back),
+        TEST(interface_taken_away_may_be_replaced),
+        TEST(interface_torn_away_is_survived),
         TEST(mapped_grants_delay_the_next_handshake),
         TEST(frames_written_while_away_are_kept),
     };

@@ -355,6 +355,23 @@ static void frontend_with_rings_is_connected(void **arg)
     assert_int_equal(buf[12] << 8 | buf[13], NET_TYPE_RARP);
 }
 
+static void packets_flow_before_the_script_is_done(void **arg)
+{
+    (void)arg;
+    put(BACK "/script", "/etc/xen/scripts/vif-bridge");
+    connect_vif();
+    assert_int_equal(state(), XenbusStateInitWait);
+    assert_int_equal(t.v->state, XenbusStateConnected);
+    assert_int_equal(t.bound, 1);
+    put(BACK "/hotplug-status", "error");
+    net_vif_check(t.v);
+    assert_int_equal(state(), XenbusStateInitWait);
+    put(BACK "/hotplug-status", "connected");
+    net_vif_check(t.v);
+    assert_int_equal(state(), XenbusStateConnected);
+    assert_int_equal(t.mapped, 2);
+}
+
 static void frontend_without_rings_is_refused(void **arg)
 {
     (void)arg;
@@ -652,6 +669,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(new_interface_gets_an_offer),
         TEST(frontend_with_rings_is_connected),
+        TEST(packets_flow_before_the_script_is_done),
         TEST(frontend_without_rings_is_refused),
         TEST(ring_that_can_not_be_mapped_leaves_nothing_behind),
         TEST(frontend_that_never_works_is_given_up),

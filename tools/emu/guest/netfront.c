@@ -114,6 +114,16 @@ static void wait_for_offer(struct guest_env *env, struct netfront *nf)
     say_state(nf, XenbusStateInitialising);
 }
 
+/* The interface was taken away; another may come in its place. */
+static void backend_vanished(struct guest_env *env, struct netfront *nf)
+{
+    kernel_log(env, "net: the interface is gone");
+    drop_port(env, nf);
+    netfront_rings_done(env);
+    nf->have_mac = 0;
+    nf->state = NETFRONT_NONE;
+}
+
 static void backend_is(struct guest_env *env, struct netfront *nf,
                        enum xenbus_state be)
 {
@@ -157,6 +167,10 @@ static void backend_is(struct guest_env *env, struct netfront *nf,
         }
         if ( nf->state == NETFRONT_CLOSED && be == XenbusStateClosed )
             wait_for_offer(env, nf);
+        break;
+
+    case XenbusStateUnknown:
+        backend_vanished(env, nf);
         break;
 
     default:
@@ -281,6 +295,8 @@ void netfront_on_backend_watch(struct guest_env *env, uint32_t arg,
     (void)msg;
     if ( nf->state >= NETFRONT_WAIT )
         nf->todo |= TODO_READ_STATE;
+    else
+        netfront_on_dir_watch(env, 0, msg);
 }
 
 void netfront_on_dir_watch(struct guest_env *env, uint32_t arg,
@@ -290,12 +306,11 @@ void netfront_on_dir_watch(struct guest_env *env, uint32_t arg,
 
     (void)arg;
     (void)msg;
-    if ( nf->state == NETFRONT_NONE && !nf->pending )
-    {
-        nf->state = NETFRONT_ALLOC;
-        if ( nf->nr_frames == NR_FRAMES )
-            look(nf);
-    }
+    if ( nf->state != NETFRONT_NONE || nf->pending )
+        return;
+    nf->state = NETFRONT_ALLOC;
+    if ( nf->nr_frames == NR_FRAMES )
+        look(nf);
 }
 
 void netfront_on_event(struct guest_env *env, uint32_t arg,

@@ -237,7 +237,7 @@ static void disconnect(struct net_vif *v)
     v->port = -1;
     v->tx_page = v->rx_page = NULL;
     v->fd = -1;
-    v->tx_blocked = v->rx_starved = v->more = false;
+    v->tx_blocked = v->rx_starved = v->more = v->unplugged = false;
 }
 
 static int map_rings(struct net_vif *v)
@@ -290,6 +290,23 @@ static void broken(struct net_vif *v, const char *why)
     set_state(v, XenbusStateClosed);
 }
 
+/*
+ * Say Connected, unless a toolstack still has a script to run for the
+ * interface.  Packets flow all the same, but libxl takes it amiss when the
+ * state goes on before its script has written hotplug-status.
+ */
+static void say_connected(struct net_vif *v)
+{
+    char *script = node_read(v, v->backend, "script");
+    char *status = script ? node_read(v, v->backend, "hotplug-status") : NULL;
+
+    v->unplugged = script && (!status || strcmp(status, "connected"));
+    if ( !v->unplugged )
+        set_state(v, XenbusStateConnected);
+    free(script);
+    free(status);
+}
+
 static void connect_rings(struct net_vif *v)
 {
     int rc = map_rings(v);
@@ -318,7 +335,7 @@ static void connect_rings(struct net_vif *v)
     announce(v);
     net_vif_work(v);
     if ( v->state == XenbusStateConnected )
-        set_state(v, XenbusStateConnected);
+        say_connected(v);
 }
 
 static void unwatch(struct net_vif *v)
@@ -338,7 +355,6 @@ static void probe(struct net_vif *v)
     static const char *const offer[][2] = {
         { "feature-rx-copy", "1" },
         { "feature-rx-notify", "1" },
-        { "hotplug-status", "connected" },
         { "state", "2" },
     };
     char path[PATH_BYTES];
@@ -493,6 +509,8 @@ void net_vif_check(struct net_vif *v)
         set_state(v, XenbusStateClosed);
         return;
     }
+    if ( v->unplugged )
+        say_connected(v);
     frontend_says(v, node_state(v, v->frontend));
 }
 

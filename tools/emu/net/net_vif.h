@@ -54,6 +54,8 @@ struct net_vif
     bool tx_blocked;             /* the switch is slow: wait for POLLOUT */
     bool rx_starved;             /* the frontend has no buffer: wait for it */
     bool more;                   /* work is left over */
+    bool unplugged;              /* xenstore does not yet say Connected: the
+                                  * toolstack's script is not done */
     uint64_t dropped;            /* packets while there was no switch */
     struct net_rings rings;
 };
