@@ -62,10 +62,17 @@ FAULT_T  := $(sort $(wildcard tests/fault/*.t))
 define live_rule
 $(B)/$(1): $(B)/$(1).o $(if $(shell grep -l '^#include "' $(1).c), \
     $(B)/lib/libxmig.a)
-	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIB_LIBS) -lm
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIVE_LAST) $$(LIB_LIBS) -lm
 $(B)/$(1).o: LIB_CFLAGS := $(LIB_INC) -Itools/emu
 endef
 $(foreach t,$(LIVE_SRC:%.c=%),$(eval $(call live_rule,$(t))))
+
+# More than one file; the archive last.
+SWEEP_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/fault/lib/*.c)) \
+             $(B)/tools/emu/lib/emu_conn.o $(B)/tools/emu/lib/emu_trace.o
+$(B)/tests/fault/sweep: $(SWEEP_OBJ)
+$(B)/tests/fault/sweep: LIVE_LAST := $(B)/lib/libxmig.a
+$(B)/tests/fault/lib/%.o: LIB_CFLAGS := $(LIB_INC) -Itools/emu
 
 check-live: all $(LIVE_BIN)
 	$(Q)$(RUN) -s '$(strip live $(SUITE))' $(LIVE_T)

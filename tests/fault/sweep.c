@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * sweep [--full] [--only WORD] [--points N] HOST-A HOST-B XMIG-EMU
+ *
+ * A guest called "worker" runs on HOST-A.  It is moved again and again with
+ * the Nth call of one kind failing at one end, for N from 1 until the calls
+ * no longer meet it; after each the guest and both hosts are judged, and
+ * where the guest did not move, the next attempt must succeed.  Prints TAP,
+ * a line for each kind of call.
+ *
+ * Without --full, a sweep of many calls takes a choice of N only: all of the
+ * first quarter and of the last half of them (where the guest is suspended),
+ * and every so many-th between.
+ */
+#include "lib/sweep.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define NEVER (1ull << 62)
+#define PATIENCE_MS 300
+
+struct tally
+{
+    unsigned int points;         /* that were met */
+    unsigned int failed;         /* the migration with them */
+    unsigned int borne;          /* it succeeded in spite of it */
+    unsigned int doubt;          /* ended in doubt, was settled */
+    unsigned int recovered;      /* needed xmig_recover() */
+};
+
+static struct
+{
+    bool full;
+    const char *only;
+    unsigned int points;
+} arg = { .points = 48 };
+
+static unsigned int nr_tests, nr_failed;
+static bool broken;              /* no sense in going on */
+
+static const struct fault none = { NO_FAULT };
+
+static struct host *source(struct world *w) { return &w->host[w->at]; }
+static struct host *dest(struct world *w) { return &w->host[!w->at]; }
+
+static bool need_server(struct world *w, struct host *h,
+                        const struct fault *f)
+{
+    if ( server_lives(h) )
+        return true;
+    if ( server_start(h, NULL) )
+        return true;
+    wrong(w, f, "the receiver does not start");
+
+    return false;
+}
+
+/* Where is the one that runs?  For after a recovery. */
+static void find_guest(struct world *w)
+{
+    struct guest_seen g;
+
+    if ( !host_guest(dest(w), &g) && g.running )
+    {
+        w->at = !w->at;
+        w->moves++;
+    }
+}
+
+static bool recover(struct world *w, const struct fault *f, bool fenced)
+{
+    struct outcome o;
+
+    actor_recover(source(w), fenced, &o);
+    if ( o.ended && !o.rc )
+        return true;
+    wrong(w, f, "recover: %s (%d): %s", o.hung ? "hangs" : "fails", o.rc,
+          o.error.text);
+
+    return false;
+}
+
+static void check_error(struct world *w, const struct fault *f,
+                        const struct outcome *o)
+{
+    if ( !o->opened )
+        return;
+    if ( o->error.code != o->rc || !o->error.text[0] )
+        wrong(w, f, "returned %d, but the error record is %d \"%s\"", o->rc,
+              o->error.code, o->error.text);
+    if ( o->error.guest == XMIG_GUEST_IN_DOUBT
+         ? o->rc != -ENOTRECOVERABLE
+         : o->error.guest != XMIG_GUEST_AT_SOURCE &&
+           o->error.guest != XMIG_GUEST_NONE )
+        wrong(w, f, "returned %d, guest %s: %s", o->rc,
+              xmig_guest_name(o->error.guest), o->error.text);
+}
+
+/* Settle what the sender has left unsettled; w->at is right afterwards. */
+static void settle(struct world *w, const struct fault *f,
+                   const struct outcome *o, struct tally *t)
+{
+    struct guest_seen g;
+    bool doubt = o->ended && o->rc &&
+                 o->error.guest == XMIG_GUEST_IN_DOUBT;
+
+    if ( doubt )
+    {
+        t->doubt++;
+        if ( host_guest(source(w), &g) || g.running )
+            wrong(w, f, "in doubt, and the guest runs at the source");
+    }
+    if ( !server_lives(dest(w)) )
+        need_server(w, dest(w), f);
+    if ( o->ended && !o->rc )
+    {
+        w->at = !w->at;
+        w->moves++;
+        /* The copy that is left, or its journal, is there to recover. */
+        if ( host_open_journal(dest(w)) )
+        {
+            w->at = !w->at;
+            t->recovered++;
+            recover(w, f, false);
+            w->at = !w->at;
+        }
+    }
+    else if ( doubt || !o->ended )
+    {
+        t->recovered++;
+        recover(w, f, false);
+        find_guest(w);
+    }
+}
+
+static bool plain_move(struct world *w, const struct fault *f)
+{
+    struct guest_seen g;
+    struct outcome o;
+
+    if ( !need_server(w, dest(w), f) || host_guest(source(w), &g) )
+        return false;
+    actor_send(source(w), dest(w), g.domid, &none, 5000, &o);
+    if ( !o.ended || o.rc )
+    {
+        wrong(w, f, "the next attempt: %s (%d): %s",
+              o.hung ? "hangs" : "fails", o.rc, o.error.text);
+        return false;
+    }
+    w->at = !w->at;
+    w->moves++;
+
+    return judge(w, f);
+}
+
+/* After a failure, so that the next step tells of its own. */
+static void repair(struct world *w)
+{
+    unsigned int i, kept = w->failures;
+    struct outcome o;
+
+    for ( i = 0; i < 2; i++ )
+        if ( !server_stop(&w->host[i]) || !server_start(&w->host[i], NULL) )
+            broken = true;
+    actor_recover(source(w), false, &o);
+    find_guest(w);
+    if ( !judge(w, &none) )
+        broken = true;
+    w->failures = kept;
+}
+
+/* The receiver for a step; false: the fault has kept it from starting. */
+static bool prepare_server(struct world *w, const struct fault *f)
+{
+    if ( f->at_dest && (f->kind == HYPERCALL || f->way == KILL) )
+    {
+        if ( !server_stop(dest(w)) )
+            wrong(w, f, "the receiver does not end, or ends badly");
+        return server_start(dest(w), f);
+    }
+    if ( !need_server(w, dest(w), f) )
+        return false;
+
+    return !f->at_dest || server_plan(dest(w), f);
+}
+
+/*
+ * One migration with a fault.  *ret_hit: the fault has been met.  Returns
+ * the number of such calls.
+ */
+static uint64_t step(struct world *w, const struct fault *f,
+                     struct tally *t, bool *ret_hit)
+{
+    unsigned int was_at = w->at, failures = w->failures;
+    struct guest_seen g;
+    struct outcome o = { 0 };
+    uint64_t calls = 0;
+
+    if ( host_guest(source(w), &g) || g.domains != 1 )
+    {
+        wrong(w, f, "there is no guest to move");
+        broken = true;
+        return 0;
+    }
+    if ( !prepare_server(w, f) )
+    {
+        *ret_hit = true;
+        server_stop(dest(w));
+        need_server(w, dest(w), f);
+        o.rc = -EIO;
+        o.ended = 1;
+    }
+    else
+    {
+        actor_send(source(w), dest(w), g.domid, f, PATIENCE_MS, &o);
+        calls = o.calls;
+        *ret_hit = o.hit;
+        if ( f->at_dest )
+            calls = server_count(dest(w), f, ret_hit);
+    }
+    if ( w->verbose )
+        fprintf(stderr, "%s%s: %d %s %s\n", fault_text(f),
+                *ret_hit ? "" : " (not met)", o.rc,
+                o.ended ? xmig_guest_name(o.error.guest) : "ended",
+                o.error.text);
+    if ( two_run(w, f) )
+    {
+        broken = true;
+        return calls;
+    }
+    if ( o.hung )
+        wrong(w, f, "the sender hangs");
+    else if ( !o.ended && !(f->way == KILL && !f->at_dest) )
+        wrong(w, f, "the sender has crashed");
+    if ( o.ended && o.rc )
+        check_error(w, f, &o);
+    settle(w, f, &o, t);
+    t->points += *ret_hit;
+    t->failed += *ret_hit && (o.rc || !o.ended);
+    t->borne += *ret_hit && !o.rc && o.ended;
+    judge(w, f);
+    if ( w->failures == failures && was_at == w->at )
+        plain_move(w, f);
+    if ( w->failures != failures )
+        repair(w);
+
+    return calls;
+}
+
+/* ---- Sweeps ------------------------------------------------------------- */
+
+static void report(struct world *w, const char *what, const struct tally *t,
+                   uint64_t calls, uint64_t ms)
+{
+    char *line, *save;
+
+    printf("%sok %u - %s: %u of %llu calls met, %u migrations failed, %u "
+           "succeeded, %u in doubt, %u recovered (%llu ms)\n",
+           w->failures ? "not " : "", ++nr_tests, what, t->points,
+           (unsigned long long)calls, t->failed, t->borne, t->doubt,
+           t->recovered, (unsigned long long)ms);
+    nr_failed += w->failures != 0;
+    for ( line = strtok_r(w->said, "\n", &save); line;
+          line = strtok_r(NULL, "\n", &save) )
+        printf("# %s\n", line);
+    fflush(stdout);
+    host_forget_abandoned(&w->host[0]);
+    host_forget_abandoned(&w->host[1]);
+}
+
+/* Is the Nth of total calls among those that are taken? */
+static bool chosen(uint64_t n, uint64_t total)
+{
+    uint64_t max = arg.points, middle, between;
+
+    if ( arg.full || total <= max || n <= max / 4 || n > total - max / 2 )
+        return true;
+    middle = total - max / 4 - max / 2;
+    between = middle / (max - max / 4 - max / 2) + 1;
+
+    return n % between == 0;
+}
+
+static void sweep(struct world *w, struct fault f)
+{
+    static const char *const errnos[] = { "EINVAL", "ENOMEM", "EAGAIN",
+                                          "EFAULT" };
+    static const enum fault_way ways[] = { RESET, CLOSED };
+    const unsigned int most = arg.full ? 4000 : 400;
+    uint64_t total, n, began = now_ms();
+    struct tally t = { 0 }, uncounted = { 0 };
+    unsigned int misses = 0, i, variants;
+    bool hit = false;
+    char what[96];
+
+    snprintf(what, sizeof(what), "%s %s%s",
+             f.at_dest ? "destination" : "source",
+             f.kind == HYPERCALL ? f.what
+             : f.kind == READ ? "read" : "write",
+             f.way == KILL ? ", killed there" : "");
+    if ( broken || (arg.only && !strstr(what, arg.only)) )
+        return;
+    w->failures = 0;
+    w->said[0] = '\0';
+    f.errno_name = errnos[0];
+    f.nth = NEVER;
+    total = step(w, &f, &uncounted, &hit);
+    variants = f.way == KILL ? 1 : f.kind == HYPERCALL ? 4 : 2;
+
+    /* Some runs have a few calls more than that one had. */
+    for ( n = 1; !broken && misses < 2 && n <= most; n++ )
+    {
+        if ( n <= total && !chosen(n, total) )
+            continue;
+        f.nth = n;
+        for ( i = 0; !broken && i < (arg.full ? variants : 1); i++ )
+        {
+            if ( f.kind == HYPERCALL )
+                f.errno_name = errnos[(n + i) % 4];
+            else if ( f.way != KILL )
+                f.way = ways[(n + i) % 2];
+            hit = false;
+            step(w, &f, &t, &hit);
+        }
+        misses = hit ? 0 : misses + 1;
+        if ( w->failures > 8 )
+            break;
+    }
+    report(w, what, &t, total, now_ms() - began);
+}
+
+static bool set_up(struct world *w, char **dirs)
+{
+    unsigned int i;
+
+    for ( i = 0; i < 2; i++ )
+    {
+        if ( host_look_open(&w->host[i], dirs[i]) )
+            return false;
+        mkdir(w->host[i].state_dir, 0700);
+        if ( !server_start(&w->host[i], NULL) )
+            return false;
+    }
+    for ( i = 0; i < 3; i++ )
+    {
+        if ( !plain_move(w, &none) )
+            return false;
+        if ( i )
+            take_bases(w);
+    }
+    for ( i = 0; i < 2; i++ )
+        server_size(&w->host[i], &w->host[i].base_fds,
+                    &w->host[i].base_threads);
+
+    return true;
+}
+
+static void all_sweeps(struct world *w)
+{
+    static const char *const calls[] = {
+        "domctl", "memory_op", "hvm_op", "event_channel_op", "sysctl",
+        "xen_version", "map", "evtchn", "gnttab", "resource",
+        "grant_table_op", "sched_op",
+    };
+    static const enum fault_kind kinds[] = { READ, WRITE };
+    struct fault f;
+    unsigned int i, end;
+
+    for ( end = 0; end < 2; end++ )
+    {
+        f = (struct fault){ .kind = HYPERCALL, .at_dest = end };
+        for ( i = 0; i < sizeof(calls) / sizeof(calls[0]); i++ )
+        {
+            f.what = calls[i];
+            sweep(w, f);
+        }
+        for ( i = 0; i < 2; i++ )
+            sweep(w, (struct fault){ .kind = kinds[i], .at_dest = end,
+                                     .way = RESET });
+        for ( i = 0; i < 2; i++ )
+            sweep(w, (struct fault){ .kind = kinds[i], .at_dest = end,
+                                     .way = KILL });
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option opts[] = {
+        { "full", no_argument, NULL, 'f' },
+        { "only", required_argument, NULL, 'o' },
+        { "points", required_argument, NULL, 'p' },
+        { "verbose", no_argument, NULL, 'v' },
+        { NULL, 0, NULL, 0 },
+    };
+    static struct world w;
+    unsigned int i;
+    int c;
+
+    while ( (c = getopt_long(argc, argv, "", opts, NULL)) != -1 )
+        switch ( c )
+        {
+        case 'f': arg.full = true; break;
+        case 'o': arg.only = optarg; break;
+        case 'p': arg.points = (unsigned int)atoi(optarg); break;
+        case 'v': w.verbose = true; break;
+        default: return 99;
+        }
+    if ( argc - optind != 3 )
+        return 99;
+    signal(SIGPIPE, SIG_IGN);
+    w.emu = argv[optind + 2];
+    if ( !set_up(&w, argv + optind) )
+    {
+        printf("# %s\nBail out! no guest moves even without a fault\n",
+               w.said);
+        return 99;
+    }
+    all_sweeps(&w);
+    for ( i = 0; i < 2; i++ )
+        if ( !server_stop(&w.host[i]) )
+        {
+            printf("not ok %u - the receivers end\n", ++nr_tests);
+            nr_failed++;
+        }
+    if ( broken )
+    {
+        printf("not ok %u - the guest could be put right after a failure\n",
+               ++nr_tests);
+        nr_failed++;
+    }
+    printf("1..%u\n", nr_tests);
+    for ( i = 0; i < 2; i++ )
+    {
+        free(w.host[i].bare);
+        free(w.host[i].full);
+        host_look_close(&w.host[i]);
+    }
+
+    return nr_failed ? 1 : 0;
+}
