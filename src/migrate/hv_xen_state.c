@@ -5,8 +5,6 @@
  */
 #include "hv_xen.h"
 
-#include <sys/mman.h>
-
 #define CONTEXT_MAX (16u << 20)
 
 /* ---- Context ----------------------------------------------------------- */
@@ -167,49 +165,64 @@ int hv_params_get(struct hv *hv, struct err *e, uint32_t domid,
     return 0;
 }
 
-static int clear_page(struct hv *hv, struct err *e, uint32_t domid,
-                      uint64_t gfn)
+static bool travels(uint64_t index)
 {
-    void *page;
+    unsigned int i;
+
+    for ( i = 0; i < NR_TRAVELLING; i++ )
+        if ( index == travelling[i] )
+            return true;
+
+    return false;
+}
+
+/* All in one mapping: the guest is waiting. */
+static int clear_ring_pages(struct hv *hv, struct err *e, uint32_t domid,
+                            const struct hv_param *params, unsigned int nr)
+{
+    uint64_t gfns[NR_TRAVELLING];
+    int errs[NR_TRAVELLING];
+    unsigned int i, n = 0;
+    void *pages;
     int rc;
 
-    rc = hv_map_range(hv, NULL, domid, true, gfn, 1, NULL, &page);
+    for ( i = 0; i < nr && n < NR_TRAVELLING; i++ )
+        if ( is_ring_page(params[i].index) && params[i].value )
+            gfns[n++] = params[i].value;
+    if ( !n )
+        return 0;
+    rc = hv_map(hv, e, domid, true, gfns, n, errs, &pages);
     if ( rc )
-        return err_set(e, -EPROTO, "domain %u: ring page at gfn %#" PRIx64
-                       " is not there: %s", domid, gfn, err_text(rc));
-    memset(page, 0, XC_PAGE_SIZE);
-    hv_unmap(hv, page, 1);
+        return rc;
+    for ( i = 0; i < n; i++ )
+        if ( errs[i] )
+            rc = err_set(e, -EPROTO, "domain %u: ring page at gfn %#" PRIx64
+                         " is not there: %s", domid, gfns[i],
+                         err_text(errs[i]));
+    if ( !rc )
+        memset(pages, 0, (size_t)n * XC_PAGE_SIZE);
+    hv_unmap(hv, pages, n);
 
-    return 0;
+    return rc;
 }
 
 int hv_params_set(struct hv *hv, struct err *e, uint32_t domid,
                   const struct hv_param *params, unsigned int nr)
 {
-    unsigned int i, j;
+    unsigned int i;
     int rc;
 
     for ( i = 0; i < nr; i++ )
-    {
-        for ( j = 0; j < NR_TRAVELLING; j++ )
-            if ( params[i].index == travelling[j] )
-                break;
-        if ( j == NR_TRAVELLING )
+        if ( !travels(params[i].index) )
             return err_set(e, -EPROTO, "domain %u: HVM parameter %" PRIu64
                            " is not one that travels", domid,
                            params[i].index);
-        if ( is_ring_page(params[i].index) && params[i].value )
-        {
-            rc = clear_page(hv, e, domid, params[i].value);
-            if ( rc )
-                return rc;
-        }
-        rc = param_set(hv, e, domid, travelling[j], params[i].value);
-        if ( rc )
-            return rc;
-    }
+    rc = clear_ring_pages(hv, e, domid, params, nr);
+    for ( i = 0; !rc && i < nr; i++ )
+        rc = param_set(hv, e, domid, (uint32_t)params[i].index,
+                       params[i].value);
 
-    return 0;
+    return rc;
 }
 
 /* ---- Rings of xenstore and console ------------------------------------- */
