@@ -230,6 +230,8 @@ void domain_destroy(struct domain *d)
     vcpus_end(d);
     evtchn_domain_destroy(d->domid);
     machine_claim(&d->host->machine, &d->acct, 0);
+    if ( d->hvm )
+        dirty_disable(d);
     p2m_free_all(d);
     gnttab_done(d);
     drop_domid(d);

@@ -102,9 +102,13 @@ static int affinity(struct conn *c, struct domain *d, uint64_t *mine,
 int domctl_vcpu_affinity(struct conn *c, struct domain *d,
                          struct xen_domctl_vcpuaffinity *a, bool set)
 {
+    unsigned int nr;
     int rc = 0;
 
-    if ( a->vcpu >= MAX_VCPUS || a->vcpu >= d->nr_vcpus )
+    pthread_mutex_lock(&d->sched_lock);
+    nr = d->nr_vcpus;
+    pthread_mutex_unlock(&d->sched_lock);
+    if ( a->vcpu >= nr )
         return -ESRCH;
     if ( !(a->flags & (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)) )
         return -EINVAL;

@@ -111,8 +111,11 @@ static int64_t claim(struct conn *c, uint64_t va)
     d = find(c, r.domid);
     if ( !d )
         return -ESRCH;
+    /* Under the lock: a dead domain must not leave a claim behind. */
+    pthread_mutex_lock(&d->lock);
     rc = d->hvm && !atomic_load(&d->dying) ?
          machine_claim(&c->host->machine, &d->acct, r.nr_extents) : -EINVAL;
+    pthread_mutex_unlock(&d->lock);
     domain_put(d);
     return rc;
 }

@@ -363,7 +363,7 @@ int p2m_add_host_frame(struct domain *d, uint64_t gfn, uint64_t mfn)
     int rc = -EINVAL;
 
     pthread_rwlock_wrlock(&d->p2m_lock);
-    if ( gfn >= d->p2m.max_gfns )
+    if ( gfn >= d->p2m.max_gfns || atomic_load(&d->dying) )
         goto out;
     old = entry_get(d, gfn);
     rc = va_map(d, gfn, mfn, 1);
