@@ -5,6 +5,7 @@
  *
  * Length: one make-believe Xen under all of the tests.
  * LINK: tools/emu/net/net_vif.c
+ * LINK: tools/emu/net/net_vif_work.c
  * LINK: tools/emu/net/net_ring.c
  * LINK: tools/emu/net/net_port.c
  */

@@ -14,20 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include "net_port.h"
-#include "net_vif.h"
+#include "net_vif_priv.h"
 
-#define PATH_BYTES    256
-#define RECONNECT_US  100000u
-#define MAX_FAILURES  5u     /* then only the toolstack can start it again */
+#define PATH_BYTES   256
+#define MAX_FAILURES 5u /* then only the toolstack can start it again */
 
-static void say(const struct net_vif *v, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void say(const struct net_vif *v, const char *fmt, ...)
+void net_vif_say(const struct net_vif *v, const char *fmt, ...)
 {
     va_list ap;
 
@@ -127,94 +122,10 @@ static void set_state(struct net_vif *v, enum xenbus_state state)
     if ( rc == -ENOENT )
         v->forgotten = true;
     else if ( rc )
-        say(v, "cannot write state %d: %s", state, strerror(-rc));
+        net_vif_say(v, "cannot write state %d: %s", state, strerror(-rc));
     v->state = state;
     if ( v->nb->verbose )
-        say(v, "state %d", state);
-}
-
-/* ---- packets ------------------------------------------------------------ */
-
-static int copy_grants(void *ctx, uint32_t count,
-                       xengnttab_grant_copy_segment_t *segs)
-{
-    struct net_vif *v = ctx;
-
-    return xengnttab_grant_copy(v->nb->xgt, count, segs);
-}
-
-static void switch_lost(struct net_vif *v, int rc)
-{
-    say(v, "the switch is gone: %s", strerror(-rc));
-    close(v->fd);
-    v->fd = -1;
-    v->tx_blocked = false;
-    v->reconnect_us = net_now_us() + RECONNECT_US;
-}
-
-static int emit_frame(void *ctx, const uint8_t *frame, size_t len)
-{
-    struct net_vif *v = ctx;
-    int rc = -ENOTCONN;
-
-    if ( v->fd >= 0 )
-    {
-        rc = net_port_send(v->fd, frame, len);
-        if ( rc == -EAGAIN )
-        {
-            v->tx_blocked = true;
-            return rc;
-        }
-        if ( rc )
-            switch_lost(v, rc);
-    }
-    /* No carrier: the packet is lost, not the ring. */
-    if ( rc )
-        v->dropped++;
-    return 0;
-}
-
-static const struct net_ring_ops ring_ops = {
-    .copy = copy_grants,
-    .emit = emit_frame,
-};
-
-/*
- * Tell the switch where the guest is now, on its behalf.  The frontend has
- * just connected, so it runs here and nowhere else.
- */
-static void announce(struct net_vif *v)
-{
-    struct net_rarp f = {
-        .eth.dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
-        .eth.type = { NET_TYPE_RARP >> 8, NET_TYPE_RARP & 0xff },
-        .hw_type = { 0, 1 },
-        .proto_type = { 8, 0 },
-        .hw_len = NET_MAC_LEN,
-        .proto_len = 4,
-        .op = { 0, NET_RARP_REQUEST },
-    };
-
-    memcpy(f.eth.src, v->mac, NET_MAC_LEN);
-    memcpy(f.sender_mac, v->mac, NET_MAC_LEN);
-    memcpy(f.target_mac, v->mac, NET_MAC_LEN);
-    if ( v->fd >= 0 )
-        net_port_send(v->fd, &f, sizeof(f));
-}
-
-uint64_t net_vif_reconnect(struct net_vif *v, uint64_t now_us)
-{
-    if ( v->state != XenbusStateConnected || v->fd >= 0 )
-        return UINT64_MAX;
-    if ( now_us < v->reconnect_us )
-        return v->reconnect_us;
-    if ( net_port_connect(v->nb->switch_path, &v->fd) )
-    {
-        v->reconnect_us = now_us + RECONNECT_US;
-        return v->reconnect_us;
-    }
-    announce(v);
-    return UINT64_MAX;
+        net_vif_say(v, "state %d", state);
 }
 
 /* ---- connecting --------------------------------------------------------- */
@@ -230,10 +141,11 @@ static void disconnect(struct net_vif *v)
     if ( v->fd >= 0 )
         close(v->fd);
     if ( v->state == XenbusStateConnected && v->nb->verbose )
-        say(v, "tx %lu packets %lu errors, rx %lu packets %lu errors,"
-            " %lu without a switch", v->rings.n.tx_packets,
-            v->rings.n.tx_errors, v->rings.n.rx_packets,
-            v->rings.n.rx_errors, v->dropped);
+        net_vif_say(v,
+                    "tx %lu packets %lu errors, rx %lu packets %lu errors,"
+                    " %lu without a switch",
+                    v->rings.n.tx_packets, v->rings.n.tx_errors,
+                    v->rings.n.rx_packets, v->rings.n.rx_errors, v->dropped);
     v->port = -1;
     v->tx_page = v->rx_page = NULL;
     v->fd = -1;
@@ -249,12 +161,12 @@ static int map_rings(struct net_vif *v)
          node_number(v, v->frontend, "rx-ring-ref", UINT32_MAX, &rx_ref) ||
          node_number(v, v->frontend, "event-channel", UINT32_MAX, &port) )
     {
-        say(v, "the frontend named no rings or no event channel");
+        net_vif_say(v, "the frontend named no rings or no event channel");
         return -EPROTO;
     }
     if ( node_number(v, v->frontend, "request-rx-copy", 1, &copy) || !copy )
     {
-        say(v, "the frontend wants page flipping, which nobody has");
+        net_vif_say(v, "the frontend wants page flipping, which nobody has");
         return -EOPNOTSUPP;
     }
     v->tx_page = xengnttab_map_grant_ref(v->nb->xgt, v->domid, tx_ref,
@@ -266,8 +178,8 @@ static int map_rings(struct net_vif *v)
     {
         int rc = -errno;
 
-        say(v, "cannot map rings %lu and %lu: %s", tx_ref, rx_ref,
-            strerror(-rc));
+        net_vif_say(v, "cannot map rings %lu and %lu: %s", tx_ref, rx_ref,
+                    strerror(-rc));
         return rc;
     }
     r = xenevtchn_bind_interdomain(v->nb->xce, v->domid, port);
@@ -275,16 +187,17 @@ static int map_rings(struct net_vif *v)
     {
         int rc = -errno;
 
-        say(v, "cannot bind event channel %lu: %s", port, strerror(-rc));
+        net_vif_say(v, "cannot bind event channel %lu: %s", port,
+                    strerror(-rc));
         return rc;
     }
     v->port = r;
     return 0;
 }
 
-static void broken(struct net_vif *v, const char *why)
+void net_vif_broken(struct net_vif *v, const char *why)
 {
-    say(v, "%s; closing it", why);
+    net_vif_say(v, "%s; closing it", why);
     v->failures++;
     disconnect(v);
     set_state(v, XenbusStateClosed);
@@ -313,26 +226,26 @@ static void connect_rings(struct net_vif *v)
 
     if ( rc )
     {
-        broken(v, "cannot connect");
+        net_vif_broken(v, "cannot connect");
         return;
     }
     rc = net_rings_attach(&v->rings, v->domid, v->tx_page, v->rx_page,
-                          &ring_ops, v);
+                          &net_vif_ring_ops, v);
     if ( rc )
     {
-        broken(v, "the rings' indices make no sense");
+        net_vif_broken(v, "the rings' indices make no sense");
         return;
     }
     v->dropped = 0;
     v->reconnect_us = 0;
     rc = net_port_connect(v->nb->switch_path, &v->fd);
     if ( rc )
-        say(v, "no switch at %s: %s; will try again", v->nb->switch_path,
-            strerror(-rc));
+        net_vif_say(v, "no switch at %s: %s; will try again",
+                    v->nb->switch_path, strerror(-rc));
     /* Requests have been waiting for us, since long before a guest that comes
      * from another host; xenstore can wait a little longer. */
     v->state = XenbusStateConnected;
-    announce(v);
+    net_vif_announce(v);
     net_vif_work(v);
     if ( v->state == XenbusStateConnected )
         say_connected(v);
@@ -369,7 +282,7 @@ static void probe(struct net_vif *v)
     v->failures = 0;
     if ( !v->frontend || !mac || net_mac_parse(mac, v->mac) )
     {
-        say(v, "its backend directory is not complete");
+        net_vif_say(v, "its backend directory is not complete");
         free(mac);
         return;
     }
@@ -381,16 +294,17 @@ static void probe(struct net_vif *v)
         if ( rc == -ENOENT )
             v->forgotten = true;
         else
-            say(v, "cannot write its backend directory: %s", strerror(-rc));
+            net_vif_say(v, "cannot write its backend directory: %s",
+                        strerror(-rc));
         return;
     }
     v->state = XenbusStateInitWait;
     snprintf(path, sizeof(path), "%s/state", v->frontend);
     v->watching = xs_watch(v->nb->xs, path, v->token);
     if ( !v->watching )
-        say(v, "cannot watch %s: %s", path, strerror(errno));
+        net_vif_say(v, "cannot watch %s: %s", path, strerror(errno));
     if ( v->nb->verbose )
-        say(v, "offered");
+        net_vif_say(v, "offered");
 }
 
 /* Make an offer again, unless the toolstack has taken the interface away or
@@ -433,7 +347,7 @@ static void frontend_says(struct net_vif *v, enum xenbus_state fe)
         break;
 
     case XenbusStateClosed:
-    case XenbusStateUnknown:     /* the frontend directory is gone */
+    case XenbusStateUnknown: /* the frontend directory is gone */
         if ( v->state != XenbusStateClosed )
         {
             disconnect(v);
@@ -512,69 +426,6 @@ void net_vif_check(struct net_vif *v)
     if ( v->unplugged )
         say_connected(v);
     frontend_says(v, node_state(v, v->frontend));
-}
-
-/* ---- work --------------------------------------------------------------- */
-
-/* From the switch into the guest.  0 or -EPROTO. */
-static int receive(struct net_vif *v, bool *ret_notify)
-{
-    size_t len[NET_RING_BATCH];
-    unsigned int n = 0;
-    int room = net_rings_rx_room(&v->rings);
-
-    if ( room < 0 )
-        return room;
-    v->rx_starved = !room;
-    while ( v->fd >= 0 && n < NET_RING_BATCH && (int)n < room )
-    {
-        int r = net_port_recv(v->fd, v->rings.buf[n], NET_FRAME_MAX);
-
-        if ( r == -EAGAIN )
-            break;
-        if ( r == -EMSGSIZE )
-            continue;
-        if ( r < 0 )
-        {
-            switch_lost(v, r);
-            break;
-        }
-        /* The switch floods what it has not learnt. */
-        if ( r < NET_FRAME_MIN ||
-             (!(v->rings.buf[n][0] & 1) &&
-              memcmp(v->rings.buf[n], v->mac, NET_MAC_LEN)) )
-            continue;
-        len[n++] = r;
-    }
-    net_rings_rx(&v->rings, n, len, ret_notify);
-    return 0;
-}
-
-void net_vif_work(struct net_vif *v)
-{
-    bool notify = false;
-    int tx = 0, rx;
-
-    if ( v->state != XenbusStateConnected )
-        return;
-    rx = receive(v, &notify);
-    v->tx_blocked = false;
-    if ( !rx )
-        tx = net_rings_tx(&v->rings, &notify);
-    v->more = tx == 1;
-    if ( notify )
-        xenevtchn_notify(v->nb->xce, v->port);
-    if ( rx || tx == -EPROTO )
-        broken(v, "the frontend broke the ring protocol");
-    else if ( v->rings.n.tx_packets )
-        v->failures = 0;
-}
-
-short net_vif_events(const struct net_vif *v)
-{
-    if ( v->state != XenbusStateConnected || v->fd < 0 )
-        return 0;
-    return (v->rx_starved ? 0 : POLLIN) | (v->tx_blocked ? POLLOUT : 0);
 }
 
 /* ---- life --------------------------------------------------------------- */
