@@ -40,7 +40,9 @@ uint64_t chan_fault_writes(void)
 
 static int hit(int closed)
 {
-    switch ( how_now )
+    enum chan_fault_how how = how_now;
+
+    switch ( how )
     {
     case CHAN_FAULT_KILL:
         raise(SIGKILL);
