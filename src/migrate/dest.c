@@ -74,6 +74,11 @@ void dest_stop(struct dest *d, int rc, const char *why)
     session_fail(&d->s, rc);
 }
 
+void dest_bye(struct dest *d)
+{
+    chan_break(d->ctl->chan);
+}
+
 /* ---- Control records ---------------------------------------------------- */
 
 static uint64_t bytes_heard(struct dest *d)

@@ -76,6 +76,9 @@ int dest_run(struct dest *d);
 
 /* Have the migration abandoned, from another thread: it was decided. */
 void dest_stop(struct dest *d, int rc, const char *why);
+/* It has been started, and the source said BYE elsewhere: don't wait for it
+ * on the control connection.  From another thread. */
+void dest_bye(struct dest *d);
 
 /*
  * A bulk connection of this migration: run the lane, until it ends.  The

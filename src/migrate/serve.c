@@ -17,6 +17,9 @@
 #define MAX_CONNECTIONS 128u
 /* A connection that has not said who it is by then is dropped. */
 #define HELLO_US (10 * US_PER_S)
+/* How long, and how often, a journal is looked at that is to be closed. */
+#define BYE_US (5 * US_PER_S)
+#define BYE_LOOK_US (10 * US_PER_MS)
 
 struct server
 {
@@ -276,18 +279,34 @@ static void query_answered(struct server *sv, const uint8_t *id,
     pthread_mutex_unlock(&sv->lock);
 }
 
-/* The source has destroyed its copy. */
+/*
+ * The source has destroyed its copy.  The migration may not have left here
+ * yet: its thread is told that nobody is left on its own connection, and its
+ * journal is taken over when it has let go of it.
+ */
 static void query_bye(struct server *sv, const uint8_t *id)
 {
+    uint64_t until_us = deadline_in(BYE_US);
+    struct served *m = get(sv, id);
     struct journal *j;
+    int rc;
 
-    if ( !journal_open(sv->s.state_dir, id, JOURNAL_DESTINATION, NULL, &j) )
+    if ( m )
     {
-        if ( !journal_claim(j, NULL) &&
-             !journal_append(j, JOURNAL_DONE, true, NULL) )
+        dest_bye(&m->d);
+        put(sv, m);
+    }
+    do {
+        if ( journal_open(sv->s.state_dir, id, JOURNAL_DESTINATION, NULL,
+                          &j) )
+            break;
+        rc = journal_claim(j, NULL);
+        if ( !rc && !journal_append(j, JOURNAL_DONE, true, NULL) )
             journal_remove(j, NULL);
         journal_close(j);
-    }
+    } while ( rc == -EBUSY && !deadline_passed(until_us) &&
+              cancel_poll(sv->s.stop, -1, 0, deadline_in(BYE_LOOK_US)) ==
+              -ETIMEDOUT );
     pthread_mutex_lock(&sv->lock);
     if ( sv->linger && ident_equal(sv->linger_id, id) )
         sv->ended = true;
@@ -336,7 +355,8 @@ static int serve_query(struct server *sv, struct conn *c, const char *peer)
         opt_u64(sv->s.opts, NULL, "io-timeout")));
     chan_set_err(c->chan, NULL);
     c->err = NULL;
-    if ( !conn_recv(c, &rec) && rec.type == WIRE_BYE )
+    if ( !conn_recv(c, &rec) && rec.type == WIRE_BYE &&
+         outcome.outcome == WIRE_OUTCOME_STARTED )
         query_bye(sv, q.id);
 
     return 0;
