@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,23 @@ static int sync_dir(const char *dir)
     return rc;
 }
 
+/* One directory; if it is new, its name is made durable. */
+static int make_one_dir(const char *path, mode_t mode)
+{
+    char *copy;
+    int rc;
+
+    if ( mkdir(path, mode) < 0 )
+        return errno == EEXIST ? 0 : -errno;
+    copy = strdup(path);
+    if ( !copy )
+        return -ENOMEM;
+    rc = sync_dir(dirname(copy));
+    free(copy);
+
+    return rc;
+}
+
 /* The directory and those above it that are missing. */
 static int make_dir(const char *dir)
 {
@@ -103,16 +121,15 @@ static int make_dir(const char *dir)
 
     if ( !path )
         return -ENOMEM;
-    for ( p = path + 1; !rc && *p; p++ )
-        if ( *p == '/' )
+    for ( p = path; !rc && *p; p++ )
+        if ( *p == '/' && p > path )
         {
             *p = '\0';
-            if ( mkdir(path, 0755) < 0 && errno != EEXIST )
-                rc = -errno;
+            rc = make_one_dir(path, 0755);
             *p = '/';
         }
-    if ( !rc && mkdir(path, 0700) < 0 && errno != EEXIST )
-        rc = -errno;
+    if ( !rc )
+        rc = make_one_dir(path, 0700);
     free(path);
 
     return rc;

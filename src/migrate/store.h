@@ -167,6 +167,7 @@ struct store_domain
  * interfaces front and back in state "initialising" so that a backend
  * connects.  gfns and ports of 0 are left out: store_connect() adds them.
  * All in one transaction.
+ *   -EPROTO  a pair has a value that the host must not be given
  */
 int store_build(struct store *st, struct err *e,
                 const struct store_domain *d);

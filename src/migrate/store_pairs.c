@@ -134,3 +134,39 @@ bool store_key_travels(const char *key)
 
     return store_key_vif(key, &n, &leaf);
 }
+
+static bool is_mac(const char *s)
+{
+    unsigned int i;
+
+    for ( i = 0; i < 17; i++ )
+        if ( i % 3 == 2 ? s[i] != ':'
+                        : !s[i] || !strchr("0123456789abcdefABCDEF", s[i]) )
+            return false;
+
+    return !s[17];
+}
+
+bool store_value_sound(const char *key, const char *value)
+{
+    const char *leaf;
+    unsigned int n;
+
+    if ( store_key_vif(key, &n, &leaf) )
+    {
+        /* Backends and their scripts read these. */
+        if ( !strcmp(leaf, "mac") )
+            return is_mac(value);
+        return strlen(value) <= 128 &&
+               strspn(value, "abcdefghijklmnopqrstuvwxyz"
+                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:,/@ ") ==
+               strlen(value);
+    }
+    if ( begins(key, "memory/") )
+        return value[0] && strlen(value) < 20 &&
+               strspn(value, "0123456789") == strlen(value);
+    if ( begins(key, "cpu/") )
+        return !strcmp(value, "online") || !strcmp(value, "offline");
+
+    return true;
+}

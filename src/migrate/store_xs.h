@@ -37,6 +37,9 @@ int store_path(char buf[STORE_PATH_MAX], struct err *e, const char *fmt,
 
 /* May this pair be written at a domain of ours?  The peer chose it. */
 bool store_key_travels(const char *key);
+/* Is the value of such a pair what the host expects of it?  What is the
+ * guest's own may be anything. */
+bool store_value_sound(const char *key, const char *value);
 /* Of "vif/<n>/<leaf>": true and the parts. */
 bool store_key_vif(const char *key, unsigned int *ret_n,
                    const char **ret_leaf);

@@ -255,6 +255,22 @@ static void put_guest_nodes(struct layout *l, const struct store_pairs *pairs)
                 pairs->pairs[i].key);
 }
 
+/* Keys that do not travel are passed over; values that are not what the
+ * host expects are not written anywhere. */
+static int check_pairs(const struct store_pairs *pairs, struct err *e)
+{
+    size_t i;
+
+    for ( i = 0; pairs && i < pairs->nr; i++ )
+        if ( store_key_travels(pairs->pairs[i].key) &&
+             !store_value_sound(pairs->pairs[i].key, pairs->pairs[i].value) )
+            return err_set(e, -EPROTO, "xenstore node %s of the domain: "
+                           "\"%.64s\" is not a value for it",
+                           pairs->pairs[i].key, pairs->pairs[i].value);
+
+    return 0;
+}
+
 static void layout_init(struct layout *l, struct store *st, struct err *e,
                         const struct store_domain *d)
 {
@@ -290,7 +306,9 @@ static int do_build(struct store *st, struct err *e, void *arg)
 int store_build(struct store *st, struct err *e,
                 const struct store_domain *d)
 {
-    return store_transact(st, e, do_build, (void *)d);
+    int rc = check_pairs(d->pairs, e);
+
+    return rc ? rc : store_transact(st, e, do_build, (void *)d);
 }
 
 static int do_connect(struct store *st, struct err *e, void *arg)

@@ -29,7 +29,8 @@ static int add(struct walk *w, const char *key, const char *value)
     size_t k = strlen(key), v = strlen(value);
 
     if ( w->out->nr >= PAIRS_MAX || k > KEY_MAX || v > VALUE_MAX ||
-         w->bytes + k + v + 2 > BYTES_MAX || !store_key_travels(key) )
+         w->bytes + k + v + 2 > BYTES_MAX || !store_key_travels(key) ||
+         !store_value_sound(key, value) )
         return 0;
     w->bytes += k + v + 2;
     if ( store_pairs_add(w->out, key, value) )

@@ -438,6 +438,11 @@ static void copy_store(const struct hv_rings *rings)
           "the right nodes travel");
     d.target_kib = d.max_mem_kib =
         strtoull(store_pairs_get(&pairs, "memory/target"), NULL, 10);
+    if ( store_pairs_add(&pairs, "vif/1/mac", "$(reboot)") )
+        exit(99);
+    claim(store_build(st, &err, &d) == -EPROTO && said("vif/1/mac"),
+          "a value that the host must not see is refused");
+    pairs.pairs[pairs.nr - 1].key[4] = 'x';
     claim(!store_build(st, &err, &d), "the new subtree is built");
     d.store_gfn = rings->store_gfn;
     d.console_gfn = rings->console_gfn;

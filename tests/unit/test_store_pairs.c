@@ -76,6 +76,37 @@ static void parts_of_interfaces_are_found(void **state)
     assert_false(store_key_vif("data/12/mac", &n, &leaf));
 }
 
+static void values_for_the_host_are_judged(void **state)
+{
+    static const char *const good[][2] = {
+        { "vif/0/mac", "00:16:3e:0A:bc:ff" }, { "vif/0/bridge", "xenbr0" },
+        { "vif/0/bridge", "" }, { "vif/0/rate", "1000,50000" },
+        { "vif/0/ip", "192.0.2.1 2001:db8::1" }, { "memory/target", "65536" },
+        { "cpu/3/availability", "offline" }, { "data/x", "any\nthing $(x)" },
+    }, *const bad[] = {
+        "vif/0/mac", "", "vif/0/mac", "00:16:3e:0A:bc",
+        "vif/0/mac", "00:16:3e:0A:bc:ff:", "vif/0/mac", "00-16-3e-0a-bc-ff",
+        "vif/0/mac", "00:16:3e:0A:bc:fg", "vif/0/bridge", "$(reboot)",
+        "vif/0/bridge", "a;b", "vif/0/bridge", "a\nb", "vif/0/ip", "`x`",
+        "memory/target", "", "memory/target", "-1", "memory/target", "1 2",
+        "memory/static-max", "99999999999999999999",
+        "cpu/0/availability", "maybe",
+    };
+    char text[200];
+    size_t i;
+
+    (void)state;
+    for ( i = 0; i < sizeof(good) / sizeof(good[0]); i++ )
+        if ( !store_value_sound(good[i][0], good[i][1]) )
+            fail_msg("%s=%s is refused", good[i][0], good[i][1]);
+    for ( i = 0; i < sizeof(bad) / sizeof(bad[0]); i += 2 )
+        if ( store_value_sound(bad[i], bad[i + 1]) )
+            fail_msg("%s=%s is taken", bad[i], bad[i + 1]);
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    assert_false(store_value_sound("vif/0/bridge", text));
+}
+
 static void pairs_are_kept(void **state)
 {
     struct store_pairs p = { 0 };
@@ -103,6 +134,7 @@ int main(void)
         cmocka_unit_test(the_hosts_do_not),
         cmocka_unit_test(very_long_keys_do_not),
         cmocka_unit_test(parts_of_interfaces_are_found),
+        cmocka_unit_test(values_for_the_host_are_judged),
         cmocka_unit_test(pairs_are_kept),
     };
 
