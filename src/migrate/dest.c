@@ -19,6 +19,10 @@
 /* How often the silence of all connections is looked at. */
 #define LOOK_US (200 * US_PER_MS)
 
+/* When a lane breaks, the source has so long to say why.  It waits longer for
+ * our words, so that the two do not wait for each other. */
+#define WORDS_US (200 * US_PER_MS)
+
 /* An unpause that fails is tried again, as there is no way back. */
 #define UNPAUSE_TRIES 20
 #define UNPAUSE_WAIT_US (50 * US_PER_MS)
@@ -436,7 +440,7 @@ static void find_cause(struct dest *d, int rc)
         /* The source's own words may still be in the pipe. */
         chan_set_cancel(d->ctl->chan, NULL);
         chan_set_err(d->ctl->chan, NULL);
-        chan_set_deadline(d->ctl->chan, deadline_in(US_PER_S));
+        chan_set_deadline(d->ctl->chan, deadline_in(WORDS_US));
         d->ctl->err = NULL;
         while ( !conn_recv(d->ctl, &rec) )
             if ( rec.type == WIRE_ERROR )

@@ -326,8 +326,21 @@ static int roll_back(struct source *src, int rc)
     int r = 0;
 
     cancel_lower(s->stop);
+    err_init(&quiet);
+    /* First of all: it stands still. */
+    if ( src->suspended )
+    {
+        src->su.err = &quiet;
+        r = suspend_resume(&src->su);
+        src->su.err = s->err;
+    }
     find_cause(src, rc);
     rc = err_code(s->err) ? err_code(s->err) : rc;
+    if ( r )
+        err_wrap(s->err, rc, "the guest could not be resumed here (%s), it "
+                 "is still suspended: \"xmig recover\" tries again",
+                 quiet.rec.text);
+    err_done(&quiet);
     if ( state_get(&s->state) != STATE_IDLE )
         state_set(&s->state, NULL, STATE_ROLLBACK);
 
@@ -335,17 +348,6 @@ static int roll_back(struct source *src, int rc)
         mover_close(src->mover);
     src->mover = NULL;
     cancel_lower(s->stop);
-    if ( src->suspended )
-    {
-        err_init(&quiet);
-        src->su.err = &quiet;
-        r = suspend_resume(&src->su);
-        if ( r )
-            err_wrap(s->err, rc, "the guest could not be resumed here "
-                     "(%s), it is still suspended: \"xmig recover\" tries "
-                     "again", quiet.rec.text);
-        err_done(&quiet);
-    }
     if ( src->renamed )
         store_rename(s->store, NULL, s->domid, s->name);
     tell_peer(src);
@@ -382,9 +384,10 @@ static int finish(struct source *src)
         rc = journal_append(src->journal, JOURNAL_DONE, true, &quiet);
     if ( !rc )
     {
-        if ( conn_send_empty(src->ctl, WIRE_BYE) )
-            settle_bye(s, src->host, src->port, s->id);
-        journal_remove(src->journal, NULL);
+        /* One that could not be told is told by "xmig recover". */
+        if ( !conn_send_empty(src->ctl, WIRE_BYE) ||
+             !settle_bye(s, src->host, src->port, s->id) )
+            journal_remove(src->journal, NULL);
     }
     else
     {
