@@ -114,8 +114,8 @@ static int give_up(struct session *s, struct journal *j, enum here here,
         rc = journal_append(j, JOURNAL_DONE, true, s->err);
     if ( rc )
         return rc;
-    settle_bye(s, host, port, info->id);
-    journal_remove(j, NULL);
+    if ( !settle_bye(s, host, port, info->id) )
+        journal_remove(j, NULL);
 
     return 0;
 }
@@ -150,6 +150,33 @@ static int ask(struct session *s, const struct journal_info *info,
     err_done(&e);
 
     return rc;
+}
+
+/*
+ * Nothing is open, but the process died before it could remove the journal.
+ * DONE stays until the destination has been told, so that it can forget the
+ * migration, too.
+ */
+static void forget_settled(struct session *s, const struct journal_entry *ent)
+{
+    char host[JOURNAL_PEER_MAX];
+    struct journal *j;
+    uint16_t port;
+
+    if ( ent->info.role == JOURNAL_DESTINATION )
+    {
+        if ( ent->state == JOURNAL_DONE )
+            recover_destination(s, ent->info.id, NULL);
+        return;
+    }
+    if ( journal_open(s->state_dir, ent->info.id, JOURNAL_SOURCE, NULL, &j) )
+        return;
+    if ( !journal_claim(j, NULL) &&
+         (journal_state(j) == JOURNAL_RESUMED ||
+          split_peer(ent->info.peer, host, &port) ||
+          !settle_bye(s, host, port, ent->info.id)) )
+        journal_remove(j, NULL);
+    journal_close(j);
 }
 
 /* A source's journal. */
@@ -229,13 +256,18 @@ static int recover_all(struct session *s, const char *name_or_id,
     int rc, r, first = 0;
     size_t nr, i;
 
-    rc = journal_list(s->state_dir, true, s->err, &list, &nr);
+    rc = journal_list(s->state_dir, false, s->err, &list, &nr);
     if ( rc )
         return rc;
     for ( i = 0; i < nr; i++ )
     {
         if ( list[i].error || !is_meant(&list[i], name_or_id) )
             continue;
+        if ( journal_settled(list[i].info.role, list[i].state) )
+        {
+            forget_settled(s, &list[i]);
+            continue;
+        }
         found = true;
         if ( list[i].info.role == JOURNAL_SOURCE )
             r = recover_source(s, list[i].info.id, fenced);

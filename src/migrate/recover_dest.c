@@ -84,8 +84,11 @@ static int settle_one(struct session *s, struct journal *j, struct err *e)
     case JOURNAL_ABANDONED:
         return JOURNAL_ABANDONED;
 
-    case JOURNAL_STARTED:
     case JOURNAL_DONE:
+        journal_remove(j, NULL);
+        return JOURNAL_STARTED;
+
+    case JOURNAL_STARTED:
         rc = finish_started(s, j, e);
         return rc ? rc : JOURNAL_STARTED;
 
@@ -124,12 +127,13 @@ void recover_destinations(struct session *s)
     int rc;
 
     err_init(&e);
-    rc = journal_list(s->state_dir, true, &e, &list, &nr);
+    rc = journal_list(s->state_dir, false, &e, &list, &nr);
     if ( rc )
         LOG_WARN(s->logger, "%s", e.rec.text);
     for ( i = 0; !rc && i < nr; i++ )
     {
-        if ( list[i].error || list[i].info.role != JOURNAL_DESTINATION )
+        if ( list[i].error || list[i].info.role != JOURNAL_DESTINATION ||
+             list[i].state == JOURNAL_ABANDONED )
             continue;
         err_reset(&e);
         rc = recover_destination(s, list[i].info.id, &e);

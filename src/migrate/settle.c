@@ -118,15 +118,18 @@ int settle_until(const struct session *s, const char *host, uint16_t port,
     }
 }
 
-void settle_bye(const struct session *s, const char *host, uint16_t port,
-                const uint8_t id[IDENT_BYTES])
+int settle_bye(const struct session *s, const char *host, uint16_t port,
+               const uint8_t id[IDENT_BYTES])
 {
     struct wire_outcome outcome;
     struct conn *c = NULL;
+    int rc = settle_ask(s, host, port, id, false, NULL, &outcome, &c);
 
-    if ( settle_ask(s, host, port, id, false, NULL, &outcome, &c) )
-        return;
+    if ( rc )
+        return rc;
     if ( outcome.outcome == WIRE_OUTCOME_STARTED )
-        conn_send_empty(c, WIRE_BYE);
+        rc = conn_send_empty(c, WIRE_BYE);
     conn_close(c);
+
+    return rc;
 }

@@ -27,8 +27,9 @@ int settle_until(const struct session *s, const char *host, uint16_t port,
                  const uint8_t id[IDENT_BYTES], bool abandon,
                  uint64_t deadline_us, struct err *e,
                  struct wire_outcome *ret);
-/* The copy here is destroyed, tell the destination; best effort. */
-void settle_bye(const struct session *s, const char *host, uint16_t port,
-                const uint8_t id[IDENT_BYTES]);
+/* The copy here is destroyed: tell the destination, unless it knows.  0 when
+ * nothing is left to tell. */
+int settle_bye(const struct session *s, const char *host, uint16_t port,
+               const uint8_t id[IDENT_BYTES]);
 
 #endif
