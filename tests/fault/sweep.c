@@ -226,8 +226,8 @@ static uint64_t step(struct world *w, const struct fault *f,
             calls = server_count(dest(w), f, ret_hit);
     }
     if ( w->verbose )
-        fprintf(stderr, "%s%s: %d %s %s\n", fault_text(f),
-                *ret_hit ? "" : " (not met)", o.rc,
+        fprintf(stderr, "%s%s: %llu ms, %d %s %s\n", fault_text(f),
+                *ret_hit ? "" : " (not met)", (unsigned long long)o.ms, o.rc,
                 o.ended ? xmig_guest_name(o.error.guest) : "ended",
                 o.error.text);
     if ( two_run(w, f) )
@@ -245,7 +245,9 @@ static uint64_t step(struct world *w, const struct fault *f,
     t->points += *ret_hit;
     t->failed += *ret_hit && (o.rc || !o.ended);
     t->borne += *ret_hit && !o.rc && o.ended;
+    w->bye_is_lost = f->at_dest && f->kind == READ && was_at != w->at;
     judge(w, f);
+    w->bye_is_lost = false;
     if ( w->failures == failures && was_at == w->at )
         plain_move(w, f);
     if ( w->failures != failures )
@@ -271,8 +273,12 @@ static void report(struct world *w, const char *what, const struct tally *t,
           line = strtok_r(NULL, "\n", &save) )
         printf("# %s\n", line);
     fflush(stdout);
-    host_forget_abandoned(&w->host[0]);
-    host_forget_abandoned(&w->host[1]);
+    if ( w->byes_lost )
+        printf("# %u destinations kept a journal, as they read no BYE\n",
+               w->byes_lost);
+    w->byes_lost = 0;
+    host_forget(&w->host[0], "ABANDONED");
+    host_forget(&w->host[1], "ABANDONED");
 }
 
 /* Is the Nth of total calls among those that are taken? */

@@ -425,6 +425,7 @@ static void recover_it(const struct host *at, bool fenced, struct outcome *o)
 static void await(pid_t pid, struct outcome *page, struct outcome *ret)
 {
     struct pollfd p = { .fd = pidfd_open(pid, 0), .events = POLLIN };
+    uint64_t began = now_ms();
     bool hung = poll(&p, 1, HANG_MS) == 0;
 
     if ( hung )
@@ -432,7 +433,7 @@ static void await(pid_t pid, struct outcome *page, struct outcome *ret)
     waitpid(pid, NULL, 0);
     close(p.fd);
     *ret = *page;
-    ret->pid = pid;
+    ret->ms = now_ms() - began;
     ret->hung = hung;
 }
 

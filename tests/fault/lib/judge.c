@@ -159,6 +159,12 @@ static bool tidy(struct world *w, char *why, size_t size)
          !server_is_idle(there, why, size) )
         return false;
     journal = host_open_journal(here);
+    if ( journal && w->bye_is_lost && strstr(journal, "STARTED") )
+    {
+        host_forget(here, "STARTED");
+        w->byes_lost++;
+        journal = host_open_journal(here);
+    }
     if ( !journal )
         journal = host_open_journal(there);
     if ( journal )

@@ -266,8 +266,9 @@ static bool ends_in(const char *name, const char *end)
     return a > b && !strcmp(name + a - b, end);
 }
 
-/* ABANDONED stays at a destination: the source may still ask. */
-static const char *walk_journals(const struct host *h, bool forget)
+/* Those of a destination in that state are removed, or passed over. */
+static const char *walk_journals(const struct host *h, const char *except,
+                                 bool forget)
 {
     static char text[320];
     DIR *dir = opendir(h->state_dir);
@@ -283,8 +284,7 @@ static const char *walk_journals(const struct host *h, bool forget)
         snprintf(path, sizeof(path), "%s/%s", h->state_dir, e->d_name);
         if ( !last_state(path, state, sizeof(state)) )
             continue;
-        old = ends_in(e->d_name, ".destination") &&
-              !strcmp(state, "ABANDONED");
+        old = ends_in(e->d_name, ".destination") && !strcmp(state, except);
         if ( forget && old )
             unlink(path);
         else if ( !forget && !old )
@@ -299,12 +299,13 @@ static const char *walk_journals(const struct host *h, bool forget)
     return ret;
 }
 
+/* ABANDONED stays at a destination: the source may still ask. */
 const char *host_open_journal(const struct host *h)
 {
-    return walk_journals(h, false);
+    return walk_journals(h, "ABANDONED", false);
 }
 
-void host_forget_abandoned(const struct host *h)
+void host_forget(const struct host *h, const char *state)
 {
-    walk_journals(h, true);
+    walk_journals(h, state, true);
 }

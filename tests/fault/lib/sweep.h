@@ -77,7 +77,8 @@ uint64_t host_calls(const struct host *h, pid_t pid, bool *ret_hit);
 char *host_store_text(const struct host *h, uint32_t domid);
 /* First journal that is open (text), or NULL: all is settled. */
 const char *host_open_journal(const struct host *h);
-void host_forget_abandoned(const struct host *h);
+/* Remove a destination's journals in that state. */
+void host_forget(const struct host *h, const char *state);
 
 /* ---- Processes (actor.c) ------------------------------------------------ */
 
@@ -91,7 +92,7 @@ struct outcome
     uint64_t calls;              /* HYPERCALL: of that name */
     bool hit;                    /* the fault has been met */
     bool hung;
-    pid_t pid;
+    uint64_t ms;
 };
 
 /* Start a receiver, with its fault if it is one at the destination.  False:
@@ -122,6 +123,9 @@ struct world
     unsigned int at;             /* where the guest is */
     uint64_t moves;              /* resumes that the guest has counted */
     bool verbose;
+    bool bye_is_lost;            /* a destination that did not read BYE keeps
+                                    its journal: allowed in this step */
+    unsigned int byes_lost;
     unsigned int failures;       /* of the sweep that runs */
     char said[8192];             /* about them */
 };
