@@ -20,26 +20,47 @@
  * was destroyed rings no bell. */
 #define LOOK_US (100 * US_PER_MS)
 
+/* 0: it is there and has not shut down; -ESHUTDOWN, -ENOENT, or a failure to
+ * look.  *ret_info is filled in but for -ENOENT and failures. */
+static int look(struct hv *hv, uint32_t domid, struct hv_domain *ret_info)
+{
+    int rc = hv_domain_info(hv, NULL, domid, ret_info);
+
+    if ( !rc && ret_info->dying )
+        rc = -ENOENT;
+    if ( rc )
+        return rc;
+
+    return ret_info->shut_down ? -ESHUTDOWN : 0;
+}
+
+/* Record what look() returned. */
+static int say(struct err *e, uint32_t domid, int rc,
+               const struct hv_domain *info)
+{
+    char buf[16];
+
+    if ( rc == -ENOENT )
+        return err_set(e, rc, "domain %u was destroyed meanwhile", domid);
+    if ( rc == -ESHUTDOWN )
+        return err_set(e, rc, "domain %u has shut down by itself meanwhile "
+                       "(%s)", domid,
+                       hv_shutdown_name(info->shutdown_reason, buf));
+
+    return rc ? err_set(e, rc, "look at domain %u: %s", domid, err_text(rc))
+              : 0;
+}
+
 int suspend_check_alive(struct hv *hv, struct err *e, uint32_t domid,
                         struct hv_domain *ret)
 {
     struct hv_domain info;
-    char buf[16];
-    int rc = hv_domain_info(hv, NULL, domid, &info);
+    int rc = look(hv, domid, &info);
 
-    if ( rc == -ENOENT || (!rc && info.dying) )
-        return err_set(e, -ENOENT, "domain %u was destroyed meanwhile",
-                       domid);
-    if ( rc )
-        return err_set(e, rc, "look at domain %u: %s", domid, err_text(rc));
-    if ( ret )
+    if ( ret && (!rc || rc == -ESHUTDOWN) )
         *ret = info;
-    if ( info.shut_down )
-        return err_set(e, -ESHUTDOWN, "domain %u has shut down by itself "
-                       "meanwhile (%s)", domid,
-                       hv_shutdown_name(info.shutdown_reason, buf));
 
-    return 0;
+    return say(e, domid, rc, &info);
 }
 
 int suspend_open(struct suspend *su, struct hv *hv, struct store *st,
@@ -140,7 +161,10 @@ static int wait_suspended(struct suspend *su, uint64_t deadline_us,
 
     for ( ; ; )
     {
-        rc = suspend_check_alive(su->hv, NULL, su->domid, &info);
+        rc = look(su->hv, su->domid, &info);
+        /* One failure to look is no reason to give up now. */
+        if ( rc && rc != -ESHUTDOWN && rc != -ENOENT )
+            rc = look(su->hv, su->domid, &info);
         if ( rc == -ESHUTDOWN &&
              info.shutdown_reason == HV_SHUTDOWN_SUSPEND )
         {
@@ -149,13 +173,7 @@ static int wait_suspended(struct suspend *su, uint64_t deadline_us,
             return 0;
         }
         if ( rc )
-        {
-            /* Once more, for the text; it may have come round meanwhile. */
-            rc = suspend_check_alive(su->hv, su->err, su->domid, NULL);
-            if ( rc )
-                return rc;
-            continue;
-        }
+            return say(su->err, su->domid, rc, &info);
         if ( deadline_passed(deadline_us) )
             return -ETIMEDOUT;
         rc = wait_bell(su, deadline_us, cancel);
