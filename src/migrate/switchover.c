@@ -167,11 +167,25 @@ static void rename_away(struct source *src)
     src->renamed = !store_rename(src->s.store, NULL, src->s.domid, name);
 }
 
+/* What went wrong first becomes the end of what the operation failed with. */
+static int doubtful(struct source *src, const char *why)
+{
+    struct xmig_error first;
+
+    err_copy(src->s.err, &first);
+    err_reset(src->s.err);
+
+    return err_set(src->s.err, -ENOTRECOVERABLE, "%s, the copy here stays "
+                   "suspended until \"xmig recover\" has settled it (%s)",
+                   why, first.text);
+}
+
 /* The connection gave no answer: ask anew until there is one. */
 static int settle(struct source *src)
 {
     struct session *s = &src->s;
     struct wire_outcome outcome;
+    char why[sizeof(outcome.text) + 64];
     struct err quiet;
     int rc;
 
@@ -182,12 +196,9 @@ static int settle(struct source *src)
     rc = settle_until(s, src->host, src->port, s->id, true,
                       deadline_in(opt_u64(s->opts, NULL, "recover-timeout")),
                       &quiet, &outcome);
-    if ( rc )
-        err_wrap(s->err, rc, "the outcome is not known, the copy here stays "
-                 "suspended until \"xmig recover\" has settled it");
     err_done(&quiet);
     if ( rc )
-        return -ENOTRECOVERABLE;
+        return doubtful(src, "the outcome is not known");
 
     switch ( outcome.outcome )
     {
@@ -200,11 +211,10 @@ static int settle(struct source *src)
         src->refused = true;
         return err_code(s->err);
     }
-    err_wrap(s->err, -ENOTRECOVERABLE, "the destination can't tell the "
-             "outcome (%s), the copy here stays suspended until \"xmig "
-             "recover\" has settled it", outcome.text);
+    snprintf(why, sizeof(why), "the destination can't tell the outcome (%s)",
+             outcome.text);
 
-    return -ENOTRECOVERABLE;
+    return doubtful(src, why);
 }
 
 int switchover_commit(struct source *src)
