@@ -321,7 +321,7 @@ static void sweep(struct world *w, struct fault f)
     variants = f.way == KILL ? 1 : f.kind == HYPERCALL ? 4 : 2;
 
     /* Some runs have a few calls more than that one had. */
-    for ( n = 1; !broken && misses < 2 && n <= most; n++ )
+    for ( n = 1; !broken && misses < 4 && n <= most; n++ )
     {
         if ( n <= total && !chosen(n, total) )
             continue;
