@@ -2,7 +2,8 @@
 #
 # Tests, demo and benchmarks; included by the Makefile.
 #
-#: make demo           two emulated hosts, and a guest moved between them
+#: make demo           two emulated hosts, and a guest moved between them;
+#:                     ARGS="--bandwidth 1000" are options of xmig migrate
 #: make check          everything below, as CI runs it
 #: make lint           the rules of docs/hacking.md
 #: make check-unit     tests/unit; T=test_wire runs one
@@ -73,6 +74,9 @@ SWEEP_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/fault/lib/*.c)) \
 $(B)/tests/fault/sweep: $(SWEEP_OBJ)
 $(B)/tests/fault/sweep: LIVE_LAST := $(B)/lib/libxmig.a
 $(B)/tests/fault/lib/%.o: LIB_CFLAGS := $(LIB_INC) -Itools/emu
+$(B)/tests/live/hostile: $(patsubst %.c,$(B)/%.o,$(wildcard tests/live/hostile/*.c))
+$(B)/tests/live/hostile: LIVE_LAST := $(B)/lib/libxmig.a
+$(B)/tests/live/hostile/%.o: LIB_CFLAGS := $(LIB_INC) -Itests/live/hostile
 
 check-live: all $(LIVE_BIN)
 	$(Q)$(RUN) -s '$(strip live $(SUITE))' $(LIVE_T)
@@ -153,7 +157,7 @@ format:
 
 demo: deps-demo
 	+$(Q)$(quiet_sub) all
-	$(Q)B=$(B) tools/emu/demo/run.sh
+	$(Q)B=$(B) tools/emu/demo/run.sh $(ARGS)
 
 bench: deps-demo
 	+$(Q)$(quiet_sub) all $(LIVE_BIN)
