@@ -54,7 +54,7 @@ static const char *phase_text(const struct xmig_stats *st, char buf[32])
     case XMIG_PHASE_SETUP:
         return "preparing";
     case XMIG_PHASE_ROUNDS:
-        snprintf(buf, 32, "round %u", st->rounds);
+        snprintf(buf, 32, "round %u", st->rounds + 1);
         return buf;
     case XMIG_PHASE_SWITCHOVER:
         return "switching over";
@@ -69,20 +69,26 @@ static const char *phase_text(const struct xmig_stats *st, char buf[32])
 static void on_progress(void *data, const struct xmig_stats *st)
 {
     char a[32], b[32], c[32], d[32], text[256];
+    uint64_t rate = st->bandwidth_bps;
     size_t len;
 
     (void)data;
+    /* That of the last round; there is none in the first. */
+    if ( !rate && st->total_time_us > st->setup_time_us )
+        rate = st->transferred_bytes * 1000000 /
+               (st->total_time_us - st->setup_time_us);
     if ( st->progress_permille > line.permille )
         line.permille = st->progress_permille;
 
     len = snprintf(text, sizeof(text), "%5.1f %%  %s  sent %s  %s/s",
                    line.permille / 10.0, phase_text(st, a),
                    cli_bytes(st->transferred_bytes, b),
-                   cli_bytes(st->bandwidth_bps, c));
-    if ( st->phase == XMIG_PHASE_ROUNDS )
+                   cli_bytes(rate, c));
+    if ( st->phase == XMIG_PHASE_ROUNDS && st->rounds )
         len += snprintf(text + len, sizeof(text) - len,
-                        "  dirty %"PRIu64" pages/s  left %s",
-                        st->dirty_pages_rate,
+                        "  dirty %"PRIu64" pages/s", st->dirty_pages_rate);
+    if ( st->phase == XMIG_PHASE_ROUNDS )
+        len += snprintf(text + len, sizeof(text) - len, "  left %s",
                         cli_bytes(st->remaining_bytes, d));
     if ( st->phase == XMIG_PHASE_ROUNDS && st->expected_downtime_us )
         len += snprintf(text + len, sizeof(text) - len, "  downtime ~%s",

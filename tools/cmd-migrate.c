@@ -29,60 +29,13 @@ static const struct arg_opt opts[] = {
     { 0, NULL, false },
 };
 
-struct setting
-{
-    char *key, *value;
-};
-
 struct request
 {
     char *domain, *host;
     uint16_t port;
     bool json;
-    struct setting *settings;
-    unsigned int nr_settings;
+    struct settings settings;
 };
-
-/* key is copied, value is not.  0 or the exit status. */
-static int add_setting(struct request *r, const char *key, char *value)
-{
-    struct setting *more = realloc(r->settings, (r->nr_settings + 1) *
-                                   sizeof(*more));
-
-    if ( !more )
-        goto fail;
-    r->settings = more;
-    more[r->nr_settings].key = strdup(key);
-    more[r->nr_settings].value = value;
-    if ( !more[r->nr_settings].key )
-        goto fail;
-    r->nr_settings++;
-    return 0;
-
- fail:
-    cli_complain("no memory");
-    return EXIT_NOTHING;
-}
-
-static void request_done(struct request *r)
-{
-    unsigned int i;
-
-    for ( i = 0; i < r->nr_settings; i++ )
-        free(r->settings[i].key);
-    free(r->settings);
-}
-
-/* --set NAME=VALUE */
-static int take_set(struct request *r, const struct command *cmd, char *text)
-{
-    char *value = strchr(text, '=');
-
-    if ( !value || value == text )
-        return cli_usage(cmd, "--set %s: must be NAME=VALUE", text);
-    *value++ = '\0';
-    return add_setting(r, text, value);
-}
 
 /* What xl has and we do not: say so rather than do something else. */
 static int refuse_letter(const struct command *cmd, int opt)
@@ -94,13 +47,29 @@ static int refuse_letter(const struct command *cmd, int opt)
                      " it with -p instead");
 }
 
+/* HOST[:PORT] and --port (0 = not given). */
+static int settle_host(const struct command *cmd, struct request *r,
+                       uint16_t port)
+{
+    const char *why;
+
+    if ( !r->host )
+        return cli_usage(cmd, "needs a domain and a host");
+    if ( !cli_host_port(r->host, &r->host, &r->port, &why) )
+        return cli_usage(cmd, "%s", why);
+    if ( port && r->port && r->port != port )
+        return cli_usage(cmd, "two different ports, %u and %u", r->port,
+                         port);
+    if ( port )
+        r->port = port;
+    return 0;
+}
+
 /* 0: go on.  -1: the help was asked for.  Else the exit status. */
 static int parse(const struct command *cmd, int argc, char **argv,
                  struct request *r)
 {
-    bool port_given = false;
     uint16_t port = 0;
-    const char *why;
     struct args a;
     char *value;
     int opt, rc;
@@ -115,13 +84,12 @@ static int parse(const struct command *cmd, int argc, char **argv,
             if ( !cli_port(a.value, &port) )
                 return cli_usage(cmd, "--port %s: a port is a number from 1"
                                  " to 65535", a.value);
-            port_given = true;
             break;
         case OPT_JSON:
             r->json = true;
             break;
         case OPT_SET:
-            rc = take_set(r, cmd, a.value);
+            rc = cli_settings_word(&r->settings, cmd, a.value);
             break;
         case OPT_DEBUG:
             cli.verbose = 3;
@@ -145,7 +113,7 @@ static int parse(const struct command *cmd, int argc, char **argv,
             value = args_other_value(&a);
             if ( !value )
                 return EXIT_NOTHING;
-            rc = add_setting(r, a.name, value);
+            rc = cli_settings_add(&r->settings, a.name, value);
             break;
         default:
             return EXIT_NOTHING;
@@ -154,36 +122,7 @@ static int parse(const struct command *cmd, int argc, char **argv,
             return EXIT_NOTHING;
     }
 
-    if ( !r->host )
-        return cli_usage(cmd, "needs a domain and a host");
-    if ( !cli_host_port(r->host, &r->host, &r->port, &why) )
-        return cli_usage(cmd, "%s", why);
-    if ( port_given && r->port && r->port != port )
-        return cli_usage(cmd, "two different ports, %u and %u", r->port,
-                         port);
-    if ( port_given )
-        r->port = port;
-    return 0;
-}
-
-static int apply_settings(const struct command *cmd, struct xmig *s,
-                          const struct request *r)
-{
-    unsigned int i;
-    int rc;
-
-    for ( i = 0; i < r->nr_settings; i++ )
-    {
-        const struct setting *set = &r->settings[i];
-
-        rc = xmig_option_set(s, set->key, set->value);
-        if ( rc == -ENOENT )
-            return cli_usage(cmd, "there is no option \"%s\"; \"xmig"
-                             " options\" lists them", set->key);
-        if ( rc )
-            return cli_usage(cmd, "%s", xmig_error(s)->text);
-    }
-    return 0;
+    return settle_host(cmd, r, port);
 }
 
 static int report(struct xmig *s, const struct request *r, int rc)
@@ -233,7 +172,7 @@ int cmd_migrate(const struct command *cmd, int argc, char **argv)
     status = cli_open(&s);
     if ( status )
         goto out;
-    status = apply_settings(cmd, s, &r);
+    status = cli_settings_apply(&r.settings, cmd, s);
     if ( status )
         goto out;
     status = cli_find(s, r.domain, &domid);
@@ -248,6 +187,6 @@ int cmd_migrate(const struct command *cmd, int argc, char **argv)
 
  out:
     cli_close(s);
-    request_done(&r);
+    cli_settings_done(&r.settings);
     return status;
 }

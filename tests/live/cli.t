@@ -186,7 +186,52 @@ same_status 'recover of what is not open' 1 xmig recover nobody
 check 'the guest has felt nothing' matches '' \
     "$(store a "/local/domain/$dom/data/verdict")" '^(ok|unchecked)'
 
+# ---- a migration: what both ends print -----------------------------------------------
+host_start b --memory 128
+# A port that nobody uses, in a range that no kernel hands out by itself.
+port=$((20000 + $$ % 10000))
+mkfifo "$WORK/never"
+listening() { grep -q ":$(printf %04X "$1") [0-9A-F]*:0000 0A" /proc/net/tcp; }
+receive() { # OPTION...: into $WORK/received; sets pid, waits until it listens
+    "$EMU" run "$WORK/b" -- "$XMIG" receive --listen "127.0.0.1:$port" "$@" \
+        >"$WORK/received" 2>"$WORK/receiver" &
+    pid=$!
+    children+=("$pid")
+    local end=$((SECONDS + 20))
+    until listening "$port"; do
+        [ $SECONDS -lt $end ] || bail 'nobody listens' "$(cat "$WORK/receiver")"
+        read -r -t 0.02 _ <>"$WORK/never" || :
+    done
+}
+receive
+same_status 'a second receiver on the port' 1 \
+    run b "$XMIG" receive --listen "127.0.0.1:$port"
+says 'is told that it is in use' 'in use'
+says 'and what to do' '--port'
+kill -TERM "$pid"
+wait "$pid"
+same 'a receiver that is ended by a signal' $? 0
+
+receive --once --json
+xmig -t migrate --json --bandwidth 200 --max_iters 4 worker "127.0.0.1:$port" \
+    >"$WORK/out" 2>"$WORK/err"
+same 'a migration' $? 0
+wait "$pid"
+same 'and its receiver' $? 0
+check 'print the same domain as JSON, at the source' json \
+    'assert d["domain"] == "worker" and d["guest"] == "at-destination"
+assert d["status"] == "completed" and d["ram"]["transferred"] > 0
+assert 0 < d["downtime-us"] <= d["total-time-us"]' <"$WORK/out"
+check 'and at the destination' json \
+    'assert d["domain"] == "worker" and d["domid"] > 0' <"$WORK/received"
+progress=$(tr '\r' '\n' <"$WORK/err" | grep -oE '^ *[0-9.]+ %' | tr -d ' %')
+same 'progress never runs backwards' "$(sort -c -n <<<"$progress" 2>&1)" ''
+matches 'and ends at the end' "$(tail -n 1 <<<"$progress")" '^100\.0$'
+same_status 'the domain is gone here' 1 xmig list worker
+same_status 'and runs there' 0 run b "$XMIG" list worker
+
 # Two domains of one name: the toolstack forbids it, a rename does not.
+dom=$(create a "$(cfg worker 'program=idle' 16)") || bail 'create failed'
 other=$(create a "$(cfg twin 'program=idle' 16)") || bail 'create failed'
 run a xenstore-write "/local/domain/$other/name" worker
 same_status 'two domains of one name' 1 xmig save worker "$WORK/f"
