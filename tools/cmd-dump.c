@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xen/hvm/params.h>
 
 #include "cmd.h"
 #include "err.h"
@@ -52,6 +53,25 @@ static int read_fd(void *data, void *buf, size_t bytes)
 
 /* ---- Lines -------------------------------------------------------------- */
 
+static void json_line(uint64_t offset, const char *name, uint64_t length,
+                      struct json_object *details)
+{
+    struct json_object *obj = json_object_new_object();
+
+    json_object_object_add(obj, "offset", json_object_new_uint64(offset));
+    json_object_object_add(obj, "record", json_object_new_string(name));
+    json_object_object_add(obj, "length", json_object_new_uint64(length));
+    if ( details )
+    {
+        json_object_object_foreach(details, key, value)
+            json_object_object_add(obj, key, json_object_get(value));
+        json_object_put(details);
+    }
+    puts(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
+                                        JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(obj);
+}
+
 /* A record with details as text, or as the members of obj (consumed). */
 static void __attribute__((format(printf, 6, 7)))
 line(struct dump *d, uint64_t offset, const char *name, uint64_t length,
@@ -62,14 +82,7 @@ line(struct dump *d, uint64_t offset, const char *name, uint64_t length,
 
     if ( d->json )
     {
-        if ( !obj )
-            obj = json_object_new_object();
-        json_object_object_add(obj, "offset", json_object_new_uint64(offset));
-        json_object_object_add(obj, "record", json_object_new_string(name));
-        json_object_object_add(obj, "length", json_object_new_uint64(length));
-        puts(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
-                                            JSON_C_TO_STRING_NOSLASHESCAPE));
-        json_object_put(obj);
+        json_line(offset, name, length, obj);
         return;
     }
 
@@ -231,12 +244,39 @@ static int print_pages(struct dump *d, struct image_reader *r)
     return 0;
 }
 
+/* Names of those that every PVH domain has. */
+static const char *param_name(uint64_t index, char buf[24])
+{
+    switch ( index )
+    {
+    case HVM_PARAM_STORE_PFN:
+        return "store";
+    case HVM_PARAM_CONSOLE_PFN:
+        return "console";
+    case HVM_PARAM_PAGING_RING_PFN:
+        return "paging-ring";
+    case HVM_PARAM_MONITOR_RING_PFN:
+        return "monitor-ring";
+    case HVM_PARAM_SHARING_RING_PFN:
+        return "sharing-ring";
+    case HVM_PARAM_IDENT_PT:
+        return "ident-pt";
+    case HVM_PARAM_VM86_TSS_SIZED:
+        return "vm86-tss";
+    case HVM_PARAM_X87_FIP_WIDTH:
+        return "x87-fip-width";
+    }
+    snprintf(buf, 24, "%"PRIu64, index);
+    return buf;
+}
+
 static void print_params(struct dump *d, struct image_reader *r)
 {
     struct image_params hdr;
     struct image_param p;
     struct json_object *obj = NULL;
-    char text[400] = "", key[16];
+    char text[400] = "", buf[24];
+    const char *key;
     size_t len = 0;
     uint32_t i;
 
@@ -246,7 +286,7 @@ static void print_params(struct dump *d, struct image_reader *r)
     for ( i = 0; i < hdr.count; i++ )
     {
         memcpy(&p, r->body + sizeof(hdr) + i * sizeof(p), sizeof(p));
-        snprintf(key, sizeof(key), "%"PRIu64, p.index);
+        key = param_name(p.index, buf);
         if ( obj )
             json_object_object_add(obj, key, json_object_new_uint64(p.value));
         if ( len < sizeof(text) )

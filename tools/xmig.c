@@ -2,7 +2,7 @@
 /*
  * xmig: the table of commands, and the options that stand before one.
  */
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -38,12 +38,15 @@ const struct command commands[] = {
       "                  --parallel\n",
       cmd_migrate },
     { "receive",
-      "[--listen ADDR[:PORT]] [--port PORT] [--once] [--json]",
+      "[--listen ADDR[:PORT]] [--port PORT] [--once] [--json] [OPTIONS]",
       "receive domains that are migrated here",
       "    --listen A    address to listen on, or A:PORT (all, 8002)\n"
       "    --port PORT   port to listen on\n"
       "    --once        end after one migration\n"
-      "    --json        print a JSON object for each migration\n",
+      "    --json        print a JSON object for each migration\n"
+      "    --set K=V     set an option by its full name\n"
+      "    --NAME VALUE  set any option that xmig options lists; io-timeout\n"
+      "                  and recover-timeout matter here\n",
       cmd_receive },
     { "recover", "[--fenced] [DOMAIN]",
       "settle migrations whose outcome is not known",
@@ -75,6 +78,15 @@ static const struct arg_opt global_opts[] = {
     { 256, "state-dir", true },
     { 0, NULL, false },
 };
+
+/* What was printed may not have arrived. */
+static int finish(int status)
+{
+    if ( !fflush(stdout) && !ferror(stdout) )
+        return status;
+    cli_complain("write to the standard output: %s", strerror(errno));
+    return status ? status : EXIT_NOTHING;
+}
 
 int main(int argc, char **argv)
 {
@@ -119,7 +131,7 @@ int main(int argc, char **argv)
  word:
     for ( cmd = commands; cmd->name; cmd++ )
         if ( !strcmp(cmd->name, a.value) )
-            return cmd->run(cmd, argc - a.at + 1, argv + a.at - 1);
+            return finish(cmd->run(cmd, argc - a.at + 1, argv + a.at - 1));
 
     return cli_usage(NULL, "there is no command \"%s\"", a.value);
 }

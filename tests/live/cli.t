@@ -111,6 +111,10 @@ says 'and where it ends' 'refused at byte [0-9]+: the stream ends in the middle'
 "$XMIG" dump --json "$WORK/cut" >"$WORK/out" 2>/dev/null
 matches 'dump --json says it, too' "$(tail -n 1 "$WORK/out")" '"refused":"at'
 
+same_status 'a full disk under the output' 1 \
+    bash -c '"$1" dump "$2" >/dev/full' - "$XMIG" "$corpus/plain"
+says 'is told' 'No space left'
+
 # ---- completion and man pages -------------------------------------------------------
 comp=$TOP/tools/xmig.bash-completion
 check 'the completion is bash' bash -n "$comp"
@@ -121,7 +125,7 @@ complete_words() { # WORDS...: what the last one is completed to
 }
 same 'it completes commands' "$(complete_words xmig re)" 'receive recover restore'
 same 'it completes options of a command' \
-    "$(complete_words xmig receive --)" '--json --listen --once --port'
+    "$(complete_words xmig receive --)" '--json --listen --once --port --set'
 matches 'it completes the library'"'"'s options of migrate' \
     "$(complete_words xmig -v migrate --down)" '^--downtime-limit$'
 if command -v groff >/dev/null; then
