@@ -87,7 +87,9 @@ static int settle_where(const struct command *cmd, struct where *w)
     return 0;
 }
 
-static int receive(const struct where *w, bool once, struct receiver *r)
+static int receive(const struct command *cmd, const struct where *w,
+                   bool once, const struct settings *settings,
+                   struct receiver *r)
 {
     struct xmig *s = NULL;
     int rc, status;
@@ -95,6 +97,12 @@ static int receive(const struct where *w, bool once, struct receiver *r)
     status = cli_open(&s);
     if ( status )
         return status;
+    status = cli_settings_apply(settings, cmd, s);
+    if ( status )
+    {
+        cli_close(s);
+        return status;
+    }
 
     cli_cancel_on_signal(s);
     rc = xmig_serve(s, w->addr, w->port, once, on_end, r);
@@ -116,17 +124,20 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
         { 257, "port", true },
         { 258, "once", false },
         { 259, "json", false },
+        { 260, "set", true },
         { 'h', "help", false },
         { 0, NULL, false },
     };
     struct receiver r = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    struct settings settings = { 0 };
     struct where w = { NULL, 0 };
     bool once = false;
     struct args a;
-    int opt, status;
+    char *value;
+    int opt, status = 0;
 
     args_init(&a, cmd, argc, argv);
-    while ( (opt = args_next(&a, opts)) != ARG_END )
+    while ( !status && (opt = args_next(&a, opts)) != ARG_END )
     {
         switch ( opt )
         {
@@ -135,8 +146,8 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
             break;
         case 257:
             if ( !cli_port(a.value, &w.port) )
-                return cli_usage(cmd, "--port %s: a port is a number from 1"
-                                 " to 65535", a.value);
+                status = cli_usage(cmd, "--port %s: a port is a number from 1"
+                                   " to 65535", a.value);
             break;
         case 258:
             once = true;
@@ -144,11 +155,24 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
         case 259:
             r.json = true;
             break;
+        case 260:
+            status = cli_settings_word(&settings, cmd, a.value);
+            break;
+        case ARG_OTHER:
+            value = args_other_value(&a);
+            status = value ? cli_settings_add(&settings, a.name, value)
+                           : EXIT_NOTHING;
+            break;
         default:
+            cli_settings_done(&settings);
             return args_usual(&a, opt);
         }
     }
 
-    status = settle_where(cmd, &w);
-    return status ? status : receive(&w, once, &r);
+    if ( !status )
+        status = settle_where(cmd, &w);
+    if ( !status )
+        status = receive(cmd, &w, once, &settings, &r);
+    cli_settings_done(&settings);
+    return status;
 }

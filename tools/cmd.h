@@ -110,6 +110,23 @@ bool cli_host_port(char *text, char **ret_host, uint16_t *ret_port,
                    const char **ret_why);
 bool cli_port(const char *text, uint16_t *ret_port);
 
+/* ---- Options of the library (cli-settings.c) ---------------------------- */
+
+struct settings
+{
+    struct setting { char *key, *value; } *list;
+    unsigned int nr;
+};
+
+/* key is copied, value is not.  All return 0 or the exit status. */
+int cli_settings_add(struct settings *l, const char *key, char *value);
+/* NAME=VALUE, of --set; cut in two in place. */
+int cli_settings_word(struct settings *l, const struct command *cmd,
+                      char *text);
+int cli_settings_apply(const struct settings *l, const struct command *cmd,
+                       struct xmig *s);
+void cli_settings_done(struct settings *l);
+
 /* ---- The handle (cli-host.c) -------------------------------------------- */
 
 /*
