@@ -385,7 +385,7 @@ static int finish(struct source *src)
     if ( !rc )
     {
         /* One that could not be told is told by "xmig recover". */
-        if ( !conn_send_empty(src->ctl, WIRE_BYE) ||
+        if ( (!src->ctl_broken && !conn_send_empty(src->ctl, WIRE_BYE)) ||
              !settle_bye(s, src->host, src->port, s->id) )
             journal_remove(src->journal, NULL);
     }

@@ -33,6 +33,7 @@ struct source
 
     /* what the control connection brought (source_control()) */
     bool prepared, armed, ready, running, refused;
+    bool ctl_broken;             /* the outcome came by another connection */
     uint64_t acked_rounds;       /* rounds that D has placed */
     uint64_t unpause_us;         /* RUNNING's */
 

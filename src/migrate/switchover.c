@@ -191,6 +191,7 @@ static int settle(struct source *src)
 
     LOG_WARN(s->logger, "no answer to GO (%s): asking the destination what "
              "became of it", s->err->rec.text);
+    src->ctl_broken = true;
     rename_away(src);
     err_init(&quiet);
     rc = settle_until(s, src->host, src->port, s->id, true,
