@@ -8,6 +8,7 @@
  * where the guest did not move, the next attempt must succeed.  Prints TAP,
  * a line for each kind of call.
  *
+ * --only takes the sweeps whose title has the word in it, "+" for a blank.
  * Without --full, a sweep of many calls takes a choice of N only: all of the
  * first quarter and of the last half of them (where the guest is suspended),
  * and every so many-th between.
@@ -299,7 +300,6 @@ static void sweep(struct world *w, struct fault f)
     static const char *const errnos[] = { "EINVAL", "ENOMEM", "EAGAIN",
                                           "EFAULT" };
     static const enum fault_way ways[] = { RESET, CLOSED };
-    const unsigned int most = arg.full ? 4000 : 400;
     uint64_t total, n, began = now_ms();
     struct tally t = { 0 }, uncounted = { 0 };
     unsigned int misses = 0, i, variants;
@@ -321,7 +321,7 @@ static void sweep(struct world *w, struct fault f)
     variants = f.way == KILL ? 1 : f.kind == HYPERCALL ? 4 : 2;
 
     /* Some runs have a few calls more than that one had. */
-    for ( n = 1; !broken && misses < 4 && n <= most; n++ )
+    for ( n = 1; !broken && misses < 4 && n <= total + 64; n++ )
     {
         if ( n <= total && !chosen(n, total) )
             continue;
@@ -340,6 +340,49 @@ static void sweep(struct world *w, struct fault f)
             break;
     }
     report(w, what, &t, total, now_ms() - began);
+}
+
+/* ---- The death of a host ------------------------------------------------ */
+
+static void deaths(struct world *w)
+{
+    static const char *const points[] = {
+        "domctl:createdomain", "memory_op:populate_physmap", "map",
+        "domctl:sethvmcontext", "domctl:unpausedomain",
+    };
+    const char *what = "destination's host ends";
+    struct fault f = { .kind = HYPERCALL, .way = KILL, .at_dest = true,
+                       .nth = 1 };
+    uint64_t began = now_ms();
+    struct tally t = { 0 };
+    bool doubt = false;
+    unsigned int i;
+
+    if ( broken || (arg.only && !strstr(what, arg.only)) )
+        return;
+    w->failures = 0;
+    w->said[0] = '\0';
+    for ( i = 0; !broken && i < sizeof(points) / sizeof(points[0]); i++ )
+    {
+        f.what = points[i];
+        broken = !death_step(w, &f, false, &doubt);
+        t.points++;
+        t.failed++;
+        t.doubt += doubt;
+    }
+    if ( t.doubt != 1 )
+        wrong(w, &f, "%u of these ended in doubt, not the last alone",
+              t.doubt);
+
+    /* The same once more, and the host comes back, without its last word. */
+    if ( !broken )
+    {
+        broken = !death_step(w, &f, true, &doubt);
+        t.points++;
+        t.failed++;
+        t.doubt += doubt;
+    }
+    report(w, what, &t, t.points, now_ms() - began);
 }
 
 static bool set_up(struct world *w, char **dirs)
@@ -394,6 +437,7 @@ static void all_sweeps(struct world *w)
             sweep(w, (struct fault){ .kind = kinds[i], .at_dest = end,
                                      .way = KILL });
     }
+    deaths(w);
 }
 
 int main(int argc, char **argv)
@@ -407,13 +451,18 @@ int main(int argc, char **argv)
     };
     static struct world w;
     unsigned int i;
+    char *at;
     int c;
 
     while ( (c = getopt_long(argc, argv, "", opts, NULL)) != -1 )
         switch ( c )
         {
         case 'f': arg.full = true; break;
-        case 'o': arg.only = optarg; break;
+        case 'o':
+            arg.only = optarg;
+            for ( at = strchr(optarg, '+'); at; at = strchr(at, '+') )
+                *at = ' ';
+            break;
         case 'p': arg.points = (unsigned int)atoi(optarg); break;
         case 'v': w.verbose = true; break;
         default: return 99;

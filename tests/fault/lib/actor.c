@@ -21,6 +21,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -170,6 +171,32 @@ static void *obey(void *arg)
     return NULL;
 }
 
+/* A host that ends takes its programs with it. */
+static void *end_with_host(void *arg)
+{
+    int fd = *(int *)arg;
+    char byte;
+
+    if ( read(fd, &byte, 1) <= 0 )
+        raise(SIGKILL);
+
+    return NULL;
+}
+
+static void watch_host(const struct host *h)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    static int fd;
+    pthread_t thread;
+
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s/host.sock", h->dir);
+    if ( fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) ||
+         pthread_create(&thread, NULL, end_with_host, &fd) ||
+         pthread_detach(thread) )
+        _exit(3);
+}
+
 static void serve(const struct host *h, const struct fault *f, int fd)
 {
     struct sigaction sa = { .sa_handler = on_term };
@@ -179,6 +206,8 @@ static void serve(const struct host *h, const struct fault *f, int fd)
 
     if ( rc )
         _exit(3);
+    if ( f->kind == HYPERCALL && f->way == KILL )
+        watch_host(h);
     sigaction(SIGTERM, &sa, NULL);
     if ( pthread_create(&thread, NULL, obey, &fd) )
         _exit(3);
@@ -248,12 +277,15 @@ bool server_start(struct host *h, const struct fault *f)
 {
     static const struct fault none = { NO_FAULT };
     struct fault count = { .kind = READ, .nth = NEVER };
+    unsigned int idle = 2;
     uint64_t until = now_ms() + 10000;
     struct counts c;
     int pair[2];
 
     if ( !f || !f->at_dest )
         f = &none;
+    if ( f->kind == HYPERCALL && f->way == KILL )
+        idle++;
     if ( !h->port )
         h->port = free_port();
     if ( socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) )
@@ -281,12 +313,22 @@ bool server_start(struct host *h, const struct fault *f)
         unsigned int fds, threads;
 
         server_size(h, &fds, &threads);
-        if ( threads <= 2 || !server_lives(h) || !again(until) )
+        if ( threads <= idle || !server_lives(h) || !again(until) )
             break;
     }
 
     return server_lives(h) &&
            talk(h, f->kind == READ || f->kind == WRITE ? f : &count, &c);
+}
+
+void server_kill(struct host *h)
+{
+    if ( !h->server )
+        return;
+    kill(h->server, SIGKILL);
+    waitpid(h->server, NULL, 0);
+    close(h->server_fd);
+    h->server = 0;
 }
 
 bool server_stop(struct host *h)

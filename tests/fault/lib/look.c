@@ -259,6 +259,24 @@ static bool last_state(const char *path, char *ret, size_t size)
     return true;
 }
 
+static void cut_last_line(const char *path)
+{
+    FILE *f = fopen(path, "r+");
+    char line[1024];
+    long at = 0, last = 0;
+
+    if ( !f )
+        return;
+    while ( fgets(line, sizeof(line), f) )
+    {
+        last = at;
+        at = ftell(f);
+    }
+    if ( ftruncate(fileno(f), last) )
+        abort();
+    fclose(f);
+}
+
 static bool ends_in(const char *name, const char *end)
 {
     size_t a = strlen(name), b = strlen(end);
@@ -266,9 +284,11 @@ static bool ends_in(const char *name, const char *end)
     return a > b && !strcmp(name + a - b, end);
 }
 
-/* Those of a destination in that state are removed, or passed over. */
+enum walk { PASS_OVER, FORGET, LOSE };
+
+/* What to do with those of a destination in that state. */
 static const char *walk_journals(const struct host *h, const char *except,
-                                 bool forget)
+                                 enum walk what)
 {
     static char text[320];
     DIR *dir = opendir(h->state_dir);
@@ -285,9 +305,11 @@ static const char *walk_journals(const struct host *h, const char *except,
         if ( !last_state(path, state, sizeof(state)) )
             continue;
         old = ends_in(e->d_name, ".destination") && !strcmp(state, except);
-        if ( forget && old )
+        if ( old && what == FORGET )
             unlink(path);
-        else if ( !forget && !old )
+        else if ( old && what == LOSE )
+            cut_last_line(path);
+        else if ( !old && what == PASS_OVER )
         {
             snprintf(text, sizeof(text), "%s is %s", e->d_name, state);
             ret = text;
@@ -302,10 +324,15 @@ static const char *walk_journals(const struct host *h, const char *except,
 /* ABANDONED stays at a destination: the source may still ask. */
 const char *host_open_journal(const struct host *h)
 {
-    return walk_journals(h, "ABANDONED", false);
+    return walk_journals(h, "ABANDONED", PASS_OVER);
 }
 
 void host_forget(const struct host *h, const char *state)
 {
-    walk_journals(h, state, true);
+    walk_journals(h, state, FORGET);
+}
+
+void host_lose(const struct host *h, const char *state)
+{
+    walk_journals(h, state, LOSE);
 }

@@ -79,6 +79,8 @@ char *host_store_text(const struct host *h, uint32_t domid);
 const char *host_open_journal(const struct host *h);
 /* Remove a destination's journals in that state. */
 void host_forget(const struct host *h, const char *state);
+/* Have a destination's journals in that state lose their last line. */
+void host_lose(const struct host *h, const char *state);
 
 /* ---- Processes (actor.c) ------------------------------------------------ */
 
@@ -100,6 +102,7 @@ struct outcome
 bool server_start(struct host *h, const struct fault *f);
 /* Ask it to end, and wait; false: it had to be killed, or has failed. */
 bool server_stop(struct host *h);
+void server_kill(struct host *h);
 bool server_lives(struct host *h);
 /* Count reads and writes anew, with a fault among them. */
 bool server_plan(struct host *h, const struct fault *f);
@@ -139,6 +142,15 @@ bool two_run(struct world *w, const struct fault *f);
 bool judge(struct world *w, const struct fault *f);
 /* Remember what a tidy host looks like, with the guest and without. */
 void take_bases(struct world *w);
+
+/*
+ * A migration in which the destination's host ends (death.c).  ask: the host,
+ * which has lost STARTED, is back and is asked before the operator gives his
+ * word.  *ret_doubt: it
+ * ended in doubt.  False: the world is not as it should be.
+ */
+bool death_step(struct world *w, const struct fault *f, bool ask,
+                bool *ret_doubt);
 
 uint64_t now_ms(void);
 /* For the body of a loop that asks again: false when time is up. */
