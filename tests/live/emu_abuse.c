@@ -4,9 +4,10 @@
  * it can think of, from a seed.  The host must survive, and must have all its
  * memory back when the client is gone and the domains it made are destroyed.
  *
- *   emu_abuse HOST-DIR [SEED [ROUNDS]]
+ *   emu_abuse HOST-DIR [SEED [ROUNDS [together]]]
  *
- * Exit status 0: the host still answers and no frame is lost.
+ * Exit status 0: the host still answers and no frame is lost; with "together"
+ * only that it answers, for several at a time.
  */
 #include <errno.h>
 #include <poll.h>
@@ -61,7 +62,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* ---- the socket ------------------------------------------------------------- */
+/* ---- the socket --------------------------------------------------------- */
 
 static int dial(void)
 {
@@ -148,7 +149,7 @@ static int hello(enum emu_kind kind, uint64_t va, int *ret_fd)
     return fd;
 }
 
-/* ---- ways to be wrong -------------------------------------------------------- */
+/* ---- ways to be wrong --------------------------------------------------- */
 
 static void noise(void)
 {
@@ -278,7 +279,7 @@ static void maps(uint32_t domid)
     free(q);
 }
 
-/* ---- hypercalls ----------------------------------------------------------------- */
+/* ---- hypercalls --------------------------------------------------------- */
 
 struct caller
 {
@@ -505,7 +506,7 @@ static void hypercalls(void)
     caller_close(&c);
 }
 
-/* ---- the verdict ---------------------------------------------------------------- */
+/* ---- the verdict -------------------------------------------------------- */
 
 static unsigned long free_pages(xc_interface *xch)
 {
@@ -548,6 +549,7 @@ static void destroy_all(xc_interface *xch)
 int main(int argc, char **argv)
 {
     unsigned long rounds, i, before;
+    bool together = argc > 4;
     xc_interface *xch;
     xentoollog_logger *log;
 
@@ -565,7 +567,8 @@ int main(int argc, char **argv)
     xch = xc_interface_open(log, log, 0);
     if ( !xch )
         fail("open");
-    destroy_all(xch);
+    if ( !together )
+        destroy_all(xch);
     before = free_pages(xch);
     for ( i = 0; i < rounds; i++ )
         switch ( below(8) )
@@ -576,9 +579,12 @@ int main(int argc, char **argv)
         case 4: case 5: maps((uint32_t)(1 + below(5))); break;
         default: hypercalls(); break;
         }
-    destroy_all(xch);
-    if ( !settles_at(xch, before) )
-        return 1;
+    if ( !together )
+    {
+        destroy_all(xch);
+        if ( !settles_at(xch, before) )
+            return 1;
+    }
     xc_interface_close(xch);
     xtl_logger_destroy(log);
     return 0;

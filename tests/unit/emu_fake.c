@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * A host and a domain for tests; see emu_fake.h.  What domain.c does for a
+ * whole host is done here without event channels, grants and consoles.
+ */
 #include <stdlib.h>
 
 #include "dirty.h"

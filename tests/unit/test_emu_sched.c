@@ -31,7 +31,7 @@ enum order { RUN, WAIT, WAIT_SHORT, SHUTDOWN, TOUCH_HOLE, TOUCH_NOTHING };
 
 static atomic_uint virqs, suspends;
 
-/* ---- what sched.c needs of others ------------------------------------------ */
+/* ---- what sched.c needs of others --------------------------------------- */
 
 const struct guest_hv guest_hv;
 
@@ -91,7 +91,7 @@ enum guest_next guest_step(struct guest_env *env, uint64_t *deadline_us)
     return GUEST_AGAIN;
 }
 
-/* ---- fixture ---------------------------------------------------------------- */
+/* ---- fixture ------------------------------------------------------------ */
 
 static int setup(void **state)
 {
@@ -164,7 +164,7 @@ static bool is_shut_down(struct domain *d, unsigned int *ret_code)
     return s;
 }
 
-/* ---- tests ------------------------------------------------------------------ */
+/* ---- tests -------------------------------------------------------------- */
 
 static void a_paused_vcpu_makes_no_step(void **state)
 {
@@ -302,6 +302,22 @@ static void a_hole_crashes_the_guest_only(void **state)
     assert_int_equal(code, SHUTDOWN_crash);
 }
 
+static void a_guest_may_crash_again(void **state)
+{
+    struct domain *d = *state;
+    unsigned int code, i;
+
+    assert_int_equal(sched_init(), 0);
+    start(d, 0, TOUCH_HOLE, 0);
+    for ( i = 1; i <= 3; i++ )
+    {
+        if ( i > 1 )
+            assert_int_equal(domain_resume(d), 0);
+        UNTIL(is_shut_down(d, &code));
+        assert_int_equal(steps(d, 0), i);
+    }
+}
+
 static void a_wild_pointer_crashes_the_guest_only(void **state)
 {
     struct domain *d = *state;
@@ -336,6 +352,7 @@ int main(void)
         T(a_suspend_goes_to_the_subscriber),
         T(a_resumed_domain_steps_again),
         T(a_hole_crashes_the_guest_only),
+        T(a_guest_may_crash_again),
         T(a_wild_pointer_crashes_the_guest_only),
         T(a_vcpu_comes_up_once),
     };

@@ -171,15 +171,19 @@ static void init_locks(struct domain *d)
 }
 
 int domain_create(struct host *h, uint32_t domid, bool hvm,
-                  struct domain **ret_d)
+                  struct domctl_state *ctl, struct domain **ret_d)
 {
     struct domain *d;
     int rc;
 
     d = calloc(1, sizeof(*d));
     if ( !d )
+    {
+        domctl_state_free(ctl);
         return -ENOMEM;
+    }
     d->host = h;
+    d->ctl = ctl;
     d->hvm = hvm;
     d->console_fd = -1;
     d->pause_count = d->ctl_pauses = hvm ? 1 : 0;
@@ -190,10 +194,7 @@ int domain_create(struct host *h, uint32_t domid, bool hvm,
     /* Nobody else may work on it until it is whole. */
     pthread_mutex_lock(&d->lock);
 
-    d->ctl = domctl_state_new();
-    rc = d->ctl ? 0 : -ENOMEM;
-    if ( !rc && hvm )
-        rc = p2m_init(d);
+    rc = hvm ? p2m_init(d) : 0;
     if ( !rc )
         rc = take_domid(h, d, domid);
     if ( rc )

@@ -47,6 +47,7 @@ static int create(struct conn *c, struct xen_domctl *op)
 {
     const struct xen_domctl_createdomain *p = &op->u.createdomain;
     uint32_t domid = DOMID_ANY;
+    struct domctl_state *ctl;
     struct domain *d = NULL;
     int rc;
 
@@ -67,16 +68,17 @@ static int create(struct conn *c, struct xen_domctl *op)
     }
     if ( op->domain > 0 && op->domain < MAX_DOMID )
         domid = op->domain;
-    rc = domain_create(c->host, domid, true, &d);
+    ctl = domctl_state_new();
+    if ( !ctl )
+        return -ENOMEM;
+    memcpy(ctl->handle, p->handle, sizeof(ctl->handle));
+    ctl->ssidref = p->ssidref;
+    ctl->max_vcpus = p->max_vcpus;
+    ctl->hap = p->flags & XEN_DOMCTL_CDF_hap;
+    ctl->arch = p->arch;
+    rc = domain_create(c->host, domid, true, ctl, &d);
     if ( rc )
         return rc;
-    pthread_mutex_lock(&d->ctl->lock);
-    memcpy(d->ctl->handle, p->handle, sizeof(d->ctl->handle));
-    d->ctl->ssidref = p->ssidref;
-    d->ctl->max_vcpus = p->max_vcpus;
-    d->ctl->hap = p->flags & XEN_DOMCTL_CDF_hap;
-    d->ctl->arch = p->arch;
-    pthread_mutex_unlock(&d->ctl->lock);
     op->domain = (domid_t)d->domid;
     op->u.getdomaininfo.domain = (domid_t)d->domid;
     domain_put(d);

@@ -196,8 +196,9 @@ struct domain *domain_get(struct domain *d);                  /* another ref */
 void domain_put(struct domain *d);                           /* NULL is fine */
 /* This domain or the next existing one, as 4.17's getdomaininfo wants. */
 struct domain *domain_find_from(struct host *h, uint32_t domid);
+/* Takes ctl over, also when it fails. */
 int domain_create(struct host *h, uint32_t domid, bool hvm,
-                  struct domain **ret_d);
+                  struct domctl_state *ctl, struct domain **ret_d);
 /* Ends vCPU threads, frees memory. domain.lock held; ref stays with caller. */
 void domain_destroy(struct domain *d);
 void domain_console(struct domain *d, const char *fmt, ...)

@@ -219,14 +219,17 @@ static uint64_t gfn_space(const struct host *h)
 
 static int make_dom0(struct host *h)
 {
+    struct domctl_state *ctl = domctl_state_new();
     struct domain *d = NULL;
     unsigned int i;
     int rc;
 
-    rc = domain_create(h, 0, false, &d);
+    if ( !ctl )
+        return -ENOMEM;
+    ctl->max_vcpus = DOM0_VCPUS;
+    rc = domain_create(h, 0, false, ctl, &d);
     if ( rc )
         return rc;
-    d->ctl->max_vcpus = DOM0_VCPUS;
     for ( i = 0; !rc && i < DOM0_VCPUS; i++ )
     {
         rc = vcpu_create(d, i);

@@ -43,7 +43,8 @@ static void on_fault(int sig, siginfo_t *si, void *uc)
         v->fault_addr = (uintptr_t)si->si_addr;
         siglongjmp(v->crash_jmp, sig);
     }
-    /* The host's own: die of it as usual. */
+    /* The host's own: say so, and die of it as usual. */
+    log_line("the host itself faults: signal %d at %p", sig, si->si_addr);
     signal(sig, SIG_DFL);
 }
 
@@ -58,6 +59,17 @@ int sched_init(void)
     if ( sigaction(SIGSEGV, &sa, NULL) || sigaction(SIGBUS, &sa, NULL) )
         return -errno;
     return 0;
+}
+
+/* The handler was left by a jump; a sanitizer may have blocked more. */
+static void unblock_faults(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGSEGV);
+    sigaddset(&set, SIGBUS);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void report_fault(struct vcpu *v, int sig)
@@ -189,6 +201,7 @@ static enum guest_next run_steps(struct vcpu *v, uint64_t *ret_deadline_us)
     sig = sigsetjmp(v->crash_jmp, 0);
     if ( sig )
     {
+        unblock_faults();
         report_fault(v, sig);
         v->shutdown_reason = SHUTDOWN_crash;
         return GUEST_AGAIN;
@@ -323,9 +336,12 @@ int vcpu_create(struct domain *d, unsigned int id)
 
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, VCPU_STACK);
+    /* The thread waits for the lock until all this is settled. */
+    pthread_mutex_lock(&d->sched_lock);
     r = pthread_create(&v->thread, &attr, vcpu_main, v);
-    pthread_attr_destroy(&attr);
     v->thread_started = !r;
+    pthread_mutex_unlock(&d->sched_lock);
+    pthread_attr_destroy(&attr);
     return -r;
 }
 
@@ -341,9 +357,16 @@ void vcpus_end(struct domain *d)
     pthread_mutex_unlock(&d->sched_lock);
     for ( i = 0; i < d->nr_vcpus; i++ )
     {
-        if ( d->vcpus[i]->thread_started )
-            pthread_join(d->vcpus[i]->thread, NULL);
-        d->vcpus[i]->thread_started = false;
+        struct vcpu *v = d->vcpus[i];
+        bool started;
+
+        /* Nobody may ask for the time of a thread that is joined. */
+        pthread_mutex_lock(&d->sched_lock);
+        started = v->thread_started;
+        v->thread_started = false;
+        pthread_mutex_unlock(&d->sched_lock);
+        if ( started )
+            pthread_join(v->thread, NULL);
     }
 }
 
