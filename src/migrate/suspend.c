@@ -119,9 +119,10 @@ static int ask(struct suspend *su)
     {
         while ( !hv_port_take(su->port, NULL) )
             ;
-        return hv_port_notify(su->port, su->err);
+        rc = hv_port_notify(su->port, su->err);
     }
-    rc = store_suspend_request(su->store, su->err, su->domid);
+    else
+        rc = store_suspend_request(su->store, su->err, su->domid);
     if ( rc )
         su->asked = false;
 
