@@ -176,8 +176,8 @@ static int doubtful(struct source *src, const char *why)
     err_reset(src->s.err);
 
     return err_set(src->s.err, -ENOTRECOVERABLE, "%s, the copy here stays "
-                   "suspended until \"xmig recover\" has settled it (%s)",
-                   why, first.text);
+                   "suspended until \"xmig recover\" has settled it%s%s",
+                   why, first.code ? ": " : "", first.text);
 }
 
 /* The connection gave no answer: ask anew until there is one. */
