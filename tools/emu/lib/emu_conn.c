@@ -17,6 +17,24 @@
 
 #define MAX_PARTS 4u
 
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static unsigned int forks;       /* how often this process was forked off */
+
+static void count_fork(void)
+{
+    forks++;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, count_fork);
+}
+
+bool emu_inherited(const struct emu_conn *c)
+{
+    return c->forks != forks;
+}
+
 static int send_all(int fd, struct iovec *iov, unsigned int n)
 {
     struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
@@ -187,6 +205,8 @@ int64_t emu_call(struct emu_conn *c, uint32_t op,
     unsigned int i;
     int rc;
 
+    if ( emu_inherited(c) )
+        return -EBADF;
     pthread_mutex_lock(&c->lock);
     rc = c->fd < 0 ? -EPIPE : transact(c, op, parts, nr_parts, ret_data, size,
                                        &reply, &l);
@@ -266,7 +286,8 @@ int emu_connect(struct emu_conn *c, enum emu_kind kind, uint64_t arena_va)
     if ( r < 0 )
         return (int)r;
     pthread_mutex_init(&c->lock, NULL);
-    c->pid = getpid();
+    pthread_once(&fork_once, watch_forks);
+    c->forks = forks;
     r = emu_call(c, EMU_HELLO, part, 2, &w, sizeof(w), NULL, c->fds,
                  EMU_MAX_FDS, &c->nr_fds);
     if ( r < 0 )
@@ -284,5 +305,7 @@ void emu_disconnect(struct emu_conn *c)
         return;
     close(c->fd);
     c->fd = -1;
-    pthread_mutex_destroy(&c->lock);
+    /* In a child the lock may be held by a thread that is not there. */
+    if ( !emu_inherited(c) )
+        pthread_mutex_destroy(&c->lock);
 }

@@ -6,9 +6,9 @@
 #define XMIG_EMU_CONN_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "proto.h"
 
@@ -16,7 +16,7 @@ struct emu_conn
 {
     int fd;
     pthread_mutex_t lock;        /* one request at a time */
-    pid_t pid;                   /* who opened it */
+    unsigned int forks;          /* emu_forks() when it was opened */
     uint64_t machine_pages;
     int fds[EMU_MAX_FDS];        /* that came with the welcome; caller's */
     unsigned int nr_fds;
@@ -35,6 +35,14 @@ struct emu_part
  */
 int emu_connect(struct emu_conn *c, enum emu_kind kind, uint64_t arena_va);
 void emu_disconnect(struct emu_conn *c);
+
+/*
+ * A connection belongs to the process that opened it: in a forked child
+ * emu_inherited() is true and emu_call() fails with -EBADF.  The child may
+ * emu_disconnect(), which leaves the parent's connection alone, and connect
+ * anew.
+ */
+bool emu_inherited(const struct emu_conn *c);
 
 /*
  * One request and its reply.  The request's payload is nr_parts pieces.

@@ -35,6 +35,8 @@ struct buffer_header
     uint64_t pad;
 };
 
+static int attached(xencall_handle *x);
+
 /* ---- arena -------------------------------------------------------------- */
 
 static int page_used(const xencall_handle *x, uint32_t page)
@@ -74,10 +76,17 @@ static void *alloc_pages(xencall_handle *x, size_t nr)
 {
     uint32_t page = 0;
     void *p;
+    int rc;
 
     if ( !nr || nr > EMU_ARENA_PAGES )
     {
         errno = nr ? ENOMEM : EINVAL;
+        return NULL;
+    }
+    rc = attached(x);
+    if ( rc )
+    {
+        errno = -rc;
         return NULL;
     }
     pthread_mutex_lock(&x->lock);
@@ -102,8 +111,12 @@ static void *alloc_pages(xencall_handle *x, size_t nr)
 
 static void free_pages(xencall_handle *x, void *p, size_t nr)
 {
-    uint32_t page = (uint32_t)(((uint8_t *)p - x->arena) / EMU_PAGE_SIZE);
+    size_t off = (size_t)((uint8_t *)p - x->arena);
+    uint32_t page = (uint32_t)(off / EMU_PAGE_SIZE);
     int saved = errno;
+
+    if ( emu_inherited(&x->conn) || off >= EMU_ARENA_BYTES )
+        return;
 
     /* Large buffers give their memory back. */
     if ( nr > 16 )
@@ -150,7 +163,8 @@ void xencall_free_buffer(xencall_handle *xcall, void *p)
 {
     struct buffer_header *h;
 
-    if ( !p )
+    /* A child does not have its parent's buffers, nor their headers. */
+    if ( !p || emu_inherited(&xcall->conn) )
         return;
     h = (struct buffer_header *)((uint8_t *)p - HEADER_BYTES);
     if ( h->magic != MAGIC )
@@ -167,6 +181,51 @@ int xencall_buffers_never_fault(xencall_handle *xcall)
 
 /* ---- handle ------------------------------------------------------------- */
 
+/* Connect, and map the arena at a place of its own. */
+static int attach(xencall_handle *x)
+{
+    void *p;
+    int rc;
+
+    p = mmap(NULL, EMU_ARENA_BYTES, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if ( p == MAP_FAILED )
+        return -errno;
+    rc = emu_connect(&x->conn, EMU_KIND_CALL, (uintptr_t)p);
+    if ( rc )
+        goto fail_map;
+    rc = -EPROTO;
+    if ( x->conn.nr_fds < 1 )
+        goto fail_conn;
+    rc = mmap(p, EMU_ARENA_BYTES, PROT_READ | PROT_WRITE,
+              MAP_SHARED | MAP_FIXED | MAP_NORESERVE, x->conn.fds[0],
+              0) == MAP_FAILED ? -errno : 0;
+    close(x->conn.fds[0]);
+    if ( rc )
+        goto fail_conn;
+    /* As hypercall buffers are: a child has none of its parent's. */
+    madvise(p, EMU_ARENA_BYTES, MADV_DONTFORK);
+    x->arena = p;
+    x->next = EMU_ARENA_HEADER;
+    return 0;
+
+ fail_conn:
+    emu_disconnect(&x->conn);
+ fail_map:
+    munmap(p, EMU_ARENA_BYTES);
+    return rc;
+}
+
+/* A forked child may go on with the handle, but not with its buffers. */
+static int attached(xencall_handle *x)
+{
+    if ( !emu_inherited(&x->conn) )
+        return 0;
+    emu_disconnect(&x->conn);
+    pthread_mutex_init(&x->lock, NULL);
+    return attach(x);
+}
+
 xencall_handle *xencall_open(xentoollog_logger *logger, unsigned open_flags)
 {
     xencall_handle *x;
@@ -176,55 +235,30 @@ xencall_handle *xencall_open(xentoollog_logger *logger, unsigned open_flags)
     x = calloc(1, sizeof(*x));
     if ( !x )
         return NULL;
-    x->next = EMU_ARENA_HEADER;
-    x->arena = mmap(NULL, EMU_ARENA_BYTES, PROT_NONE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if ( x->arena == MAP_FAILED )
-    {
-        rc = -errno;
-        goto fail;
-    }
-    rc = emu_connect(&x->conn, EMU_KIND_CALL, (uintptr_t)x->arena);
+    rc = attach(x);
     if ( rc )
-        goto fail_map;
-    rc = -EPROTO;
-    if ( x->conn.nr_fds < 1 )
-        goto fail_conn;
-    if ( mmap(x->arena, EMU_ARENA_BYTES, PROT_READ | PROT_WRITE,
-              MAP_SHARED | MAP_FIXED | MAP_NORESERVE, x->conn.fds[0], 0) ==
-         MAP_FAILED )
     {
-        rc = -errno;
-        close(x->conn.fds[0]);
-        goto fail_conn;
+        free(x);
+        if ( logger )
+            xtl_log(logger, XTL_ERROR, -rc, "xencall", "no connection to "
+                    "the emulated host that XMIG_EMU names");
+        errno = -rc;
+        return NULL;
     }
-    close(x->conn.fds[0]);
-    madvise(x->arena, EMU_ARENA_BYTES, MADV_DONTFORK);
     pthread_mutex_init(&x->lock, NULL);
     return x;
-
- fail_conn:
-    emu_disconnect(&x->conn);
- fail_map:
-    munmap(x->arena, EMU_ARENA_BYTES);
- fail:
-    free(x);
-    if ( logger )
-        xtl_log(logger, XTL_ERROR, -rc, "xencall",
-                "no connection to the emulated host that XMIG_EMU names");
-    errno = -rc;
-    return NULL;
 }
 
 int xencall_close(xencall_handle *xcall)
 {
     if ( !xcall )
         return 0;
-    emu_disconnect(&xcall->conn);
-    /* In a forked child the arena is not there. */
-    if ( xcall->conn.pid == getpid() )
+    if ( !emu_inherited(&xcall->conn) )
+    {
         munmap(xcall->arena, EMU_ARENA_BYTES);
-    pthread_mutex_destroy(&xcall->lock);
+        pthread_mutex_destroy(&xcall->lock);
+    }
+    emu_disconnect(&xcall->conn);
     free(xcall);
     return 0;
 }
@@ -243,7 +277,9 @@ static long call(xencall_handle *x, unsigned int op, uint64_t a1, uint64_t a2,
     int64_t r;
 
     emu_trace("hypercall", op << 16 | (a1 & 0xffff));
-    r = emu_call1(&x->conn, EMU_CALL, &req, sizeof(req), NULL, 0);
+    r = attached(x);
+    if ( !r )
+        r = emu_call1(&x->conn, EMU_CALL, &req, sizeof(req), NULL, 0);
     if ( r < 0 )
     {
         errno = (int)-r;

@@ -53,8 +53,62 @@ static int open_direct(xenforeignmemory_handle *f)
              PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, f->mem_fd, 0);
     if ( p == MAP_FAILED )
         return -errno;
+    madvise(p, f->conn.machine_pages * EMU_PAGE_SIZE, MADV_DONTFORK);
     f->direct = p;
     return 0;
+}
+
+static int attach(xenforeignmemory_handle *f)
+{
+    int rc;
+
+    f->mem_fd = -1;
+    f->direct = NULL;
+    rc = emu_connect(&f->conn, EMU_KIND_FMEM, 0);
+    if ( rc )
+        return rc;
+    rc = f->conn.nr_fds ? 0 : -EPROTO;
+    if ( !rc )
+    {
+        f->mem_fd = f->conn.fds[0];
+        rc = open_direct(f);
+    }
+    if ( !rc )
+        return 0;
+    if ( f->mem_fd >= 0 )
+        close(f->mem_fd);
+    emu_disconnect(&f->conn);
+    return rc;
+}
+
+static void forget_mappings(xenforeignmemory_handle *f)
+{
+    struct emu_mapping *map;
+
+    while ( (map = f->maps.first) )
+    {
+        f->maps.first = map->next;
+        if ( map->kind == EMU_MAP_BOUNCE )
+            free(map->addr);
+        emu_mapping_free(map);
+    }
+    free(f->spare);
+    f->spare = NULL;
+    if ( f->direct )
+        munmap(f->direct, f->conn.machine_pages * EMU_PAGE_SIZE);
+    if ( f->mem_fd >= 0 )
+        close(f->mem_fd);
+}
+
+/* A forked child may go on with the handle, but has none of its mappings. */
+static int attached(xenforeignmemory_handle *f)
+{
+    if ( !emu_inherited(&f->conn) )
+        return 0;
+    forget_mappings(f);
+    emu_disconnect(&f->conn);
+    emu_maps_init(&f->maps);
+    return attach(f);
 }
 
 xenforeignmemory_handle *xenforeignmemory_open(xentoollog_logger *logger,
@@ -67,27 +121,10 @@ xenforeignmemory_handle *xenforeignmemory_open(xentoollog_logger *logger,
     f = calloc(1, sizeof(*f));
     if ( !f )
         return NULL;
-    f->mem_fd = -1;
-    rc = emu_connect(&f->conn, EMU_KIND_FMEM, 0);
-    if ( rc )
-        goto fail;
-    rc = f->conn.nr_fds ? 0 : -EPROTO;
-    if ( !rc )
-    {
-        f->mem_fd = f->conn.fds[0];
-        rc = open_direct(f);
-    }
-    if ( rc )
-    {
-        emu_disconnect(&f->conn);
-        goto fail;
-    }
     emu_maps_init(&f->maps);
-    return f;
-
- fail:
-    if ( f->mem_fd >= 0 )
-        close(f->mem_fd);
+    rc = attach(f);
+    if ( !rc )
+        return f;
     free(f);
     if ( logger )
         xtl_log(logger, XTL_ERROR, -rc, "xenforeignmemory",
@@ -98,21 +135,10 @@ xenforeignmemory_handle *xenforeignmemory_open(xentoollog_logger *logger,
 
 int xenforeignmemory_close(xenforeignmemory_handle *fmem)
 {
-    struct emu_mapping *map;
-
     if ( !fmem )
         return 0;
+    forget_mappings(fmem);
     emu_disconnect(&fmem->conn);
-    while ( (map = fmem->maps.first) )
-    {
-        fmem->maps.first = map->next;
-        emu_mapping_free(map);
-    }
-    free(fmem->spare);
-    if ( fmem->direct )
-        munmap(fmem->direct, fmem->conn.machine_pages * EMU_PAGE_SIZE);
-    close(fmem->mem_fd);
-    pthread_mutex_destroy(&fmem->maps.lock);
     free(fmem);
     return 0;
 }
@@ -120,8 +146,10 @@ int xenforeignmemory_close(xenforeignmemory_handle *fmem)
 int xenforeignmemory_restrict(xenforeignmemory_handle *fmem, domid_t domid)
 {
     uint32_t d = domid;
-    int64_t r = emu_call1(&fmem->conn, EMU_RESTRICT, &d, sizeof(d), NULL, 0);
+    int64_t r = attached(fmem);
 
+    if ( !r )
+        r = emu_call1(&fmem->conn, EMU_RESTRICT, &d, sizeof(d), NULL, 0);
     if ( r < 0 )
     {
         errno = (int)-r;
@@ -155,6 +183,9 @@ static int64_t ask(xenforeignmemory_handle *f, uint32_t dom, int prot,
 
     if ( !pages || pages > EMU_MAX_MAP )
         return -EINVAL;
+    id = attached(f);
+    if ( id )
+        return id;
     runs = malloc(pages * sizeof(*runs));
     if ( !runs )
         return -ENOMEM;
@@ -266,7 +297,11 @@ static void *place(xenforeignmemory_handle *f, struct emu_mapping *map,
     if ( !f->direct || map->pages == 1 || addr )
     {
         p = map_runs(f->mem_fd, addr, prot, flags, map->pages, runs, nr);
-        return p == MAP_FAILED ? NULL : p;
+        if ( p == MAP_FAILED )
+            return NULL;
+        /* As privcmd's mappings are. */
+        madvise(p, map->pages * EMU_PAGE_SIZE, MADV_DONTFORK);
+        return p;
     }
     if ( nr == 1 && !runs[0].err )
     {
@@ -354,6 +389,9 @@ int xenforeignmemory_unmap(xenforeignmemory_handle *fmem, void *addr,
     int r = 0, e = 0;
 
     emu_trace("unmap", pages);
+    /* A child does not have what its parent mapped. */
+    if ( emu_inherited(&fmem->conn) )
+        return munmap(addr, pages * EMU_PAGE_SIZE);
     pthread_mutex_lock(&fmem->maps.lock);
     map = emu_maps_take(&fmem->maps, addr, pages, &found);
     if ( !found || found->kind == EMU_MAP_REAL )
@@ -410,6 +448,10 @@ xenforeignmemory_resource_handle *xenforeignmemory_map_resource(
     runs = calloc(nr_frames, sizeof(*runs));
     if ( !h || !runs )
         goto fail;
+    e = -attached(fmem);
+    if ( e )
+        goto fail;
+    e = ENOMEM;
     map_id = emu_call(&fmem->conn, EMU_RESOURCE, &part, 1, runs,
                       nr_frames * sizeof(*runs), &len, NULL, 0, NULL);
     if ( map_id < 0 )
@@ -454,9 +496,11 @@ int xenforeignmemory_resource_size(xenforeignmemory_handle *fmem,
                                    unsigned int id, size_t *size)
 {
     struct emu_resource req = { .domid = domid, .type = type, .id = id };
-    int64_t r = emu_call1(&fmem->conn, EMU_RESOURCE_SIZE, &req, sizeof(req),
-                          NULL, 0);
+    int64_t r = attached(fmem);
 
+    if ( !r )
+        r = emu_call1(&fmem->conn, EMU_RESOURCE_SIZE, &req, sizeof(req),
+                      NULL, 0);
     if ( r < 0 )
     {
         errno = (int)-r;
