@@ -40,12 +40,39 @@ const char *err_text(int rc)
     return text ? text : "unknown error";
 }
 
+size_t err_control_at(const char *text, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    unsigned int follow = 0;     /* bytes of a UTF-8 character to come */
+    size_t i;
+
+    for ( i = 0; i < len; i++ )
+    {
+        if ( p[i] < 0x20 || p[i] == 0x7f )
+            break;
+        if ( p[i] >= 0x80 && p[i] < 0xc0 && follow )
+        {
+            follow--;
+            continue;
+        }
+        if ( p[i] >= 0x80 && p[i] < 0xa0 )
+            break;
+        if ( p[i] == 0xc2 && i + 1 < len && p[i + 1] >= 0x80 &&
+             p[i + 1] < 0xa0 )
+            break;
+        follow = p[i] < 0xc0 ? 0 : p[i] < 0xe0 ? 1 : p[i] < 0xf0 ? 2 : 3;
+    }
+
+    return i;
+}
+
 /* One line: whatever would break it, or a terminal, becomes '?'. */
 static void one_line(char *text)
 {
-    for ( ; *text; text++ )
-        if ( (unsigned char)*text < 0x20 || *text == 0x7f )
-            *text = '?';
+    size_t len = strlen(text), at;
+
+    while ( (at = err_control_at(text, len)) < len )
+        text[at] = '?';
 }
 
 int err_vset(struct err *e, int rc, const char *fmt, va_list ap)

@@ -66,6 +66,12 @@ int err_take(struct err *e, struct err *src);
 void err_guest_set(struct err *e, enum xmig_guest guest);
 enum xmig_guest err_guest(struct err *e);
 
+/*
+ * Where in len bytes of text the first control character is, C1 included, as
+ * UTF-8 or as a bare byte; len if there is none.
+ */
+size_t err_control_at(const char *text, size_t len);
+
 /* strerror() for -errno; thread-safe, never NULL. */
 const char *err_text(int rc);
 

@@ -231,7 +231,7 @@ int wire_get_text(const char *name, const void *data, size_t len, char *out,
                   size_t room, struct err *e)
 {
     const char *p = data;
-    size_t n = strnlen(p, len), i;
+    size_t n = strnlen(p, len);
 
     if ( n == len )
         return err_set(e, -EPROTO, "%s: text does not end", name);
@@ -240,10 +240,8 @@ int wire_get_text(const char *name, const void *data, size_t len, char *out,
                        name, n, room - 1);
     if ( !wire_zeros(p + n, len - n) )
         return err_set(e, -EPROTO, "%s: bytes behind the text not 0", name);
-    for ( i = 0; i < n; i++ )
-        if ( (unsigned char)p[i] < 0x20 || p[i] == 0x7f )
-            return err_set(e, -EPROTO, "%s: control character in the text",
-                           name);
+    if ( err_control_at(p, n) < n )
+        return err_set(e, -EPROTO, "%s: control character in the text", name);
     memcpy(out, p, n + 1);
 
     return 0;
@@ -254,9 +252,9 @@ size_t wire_put_text(void *data, size_t room, const char *text)
     char *p = data;
     size_t n = strnlen(text, room - 1), used = wire_round8(n + 1), i;
 
-    for ( i = 0; i < n; i++ )
-        p[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?'
-                                                                 : text[i];
+    memcpy(p, text, n);
+    while ( (i = err_control_at(p, n)) < n )
+        p[i] = '?';
     memset(p + n, 0, used - n);
 
     return used;

@@ -99,6 +99,9 @@ static void text_is_one_printable_line(void **state)
     (void)state;
     err_set(&e, -EIO, "a\nb\033[31mc\177");
     assert_string_equal(text(), "a?b?[31mc?");
+    err_reset(&e);
+    err_set(&e, -EIO, "a\302\23331mb\23331mc\302\240\342\200\234\360\237\230\200\302");
+    assert_string_equal(text(), "a??31mb?31mc\302\240\342\200\234\360\237\230\200\302");
 }
 
 static void reset_keeps_where_the_guest_is(void **state)

@@ -171,6 +171,8 @@ static void texts_are_judged(void **state)
     assert_refused(wire_error_decode(b, 8 + 520, &e, &got), "may have 511");
     memcpy(b + 8, "a\033[2J\0\0", 8);
     assert_refused(wire_error_decode(b, len, &e, &got), "control character");
+    memcpy(b + 8, "a\302\2332J\0\0", 8);
+    assert_refused(wire_error_decode(b, len, &e, &got), "control character");
     assert_refused(wire_refused_decode(b, 8, &e, &got), "too short");
 }
 
