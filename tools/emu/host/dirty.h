@@ -17,13 +17,17 @@ int dirty_probe(enum dirty_mode want);
 void dirty_init(struct domain *d);
 void dirty_done(struct domain *d);
 
-/* vCPUs must be stopped (domain_pause()) for these. */
+/*
+ * vCPUs may run meanwhile: what they write after dirty_enable() has returned
+ * is logged, what they write before may be.  -EINVAL: on already.
+ */
 int dirty_enable(struct domain *d);
 int dirty_disable(struct domain *d);
 
 /*
- * Collect into bitmap (nr_gfns bits, NULL: count only); clean: forget what was
- * collected and everything beyond.  Returns 0 or -errno.
+ * vCPUs must be stopped (domain_pause()) for this one.
+ * Collect into bitmap (nr_gfns bits; NULL: nowhere); clean: forget those
+ * nr_gfns bits.  *ret_dirty counts beyond them, too.  Returns 0 or -errno.
  */
 int dirty_collect(struct domain *d, uint8_t *bitmap, uint64_t nr_gfns,
                   bool clean, uint32_t *ret_faults, uint32_t *ret_dirty);

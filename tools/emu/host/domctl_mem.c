@@ -39,16 +39,6 @@ int domctl_page_info(struct conn *c, struct domain *d,
     return 0;
 }
 
-static int with_vcpus_stopped(struct domain *d, int (*fn)(struct domain *d))
-{
-    int rc;
-
-    domain_pause(d);
-    rc = fn(d);
-    domain_unpause(d);
-    return rc;
-}
-
 static int collect(struct conn *c, struct domain *d,
                    struct xen_domctl_shadow_op *op)
 {
@@ -91,13 +81,13 @@ int domctl_shadow(struct conn *c, struct domain *d,
     case XEN_DOMCTL_SHADOW_OP_ENABLE:
         if ( !(op->mode & XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY) )
             return -EINVAL;
-        return with_vcpus_stopped(d, dirty_enable);
+        return dirty_enable(d);
 
     case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
-        return with_vcpus_stopped(d, dirty_enable);
+        return dirty_enable(d);
 
     case XEN_DOMCTL_SHADOW_OP_OFF:
-        return with_vcpus_stopped(d, dirty_disable);
+        return dirty_disable(d);
 
     case XEN_DOMCTL_SHADOW_OP_CLEAN:
     case XEN_DOMCTL_SHADOW_OP_PEEK:
