@@ -6,7 +6,7 @@
  * adds is done as cheaply as it can be: the destination's domain and its
  * xenstore subtree are made outside the clock, the guest is introduced to
  * xenstored as soon as it is restored, and unpaused on one message from the
- * source.
+ * source, which sends it as soon as it hears of that.
  *
  *   stock SOURCE-DIR DESTINATION-DIR DOMID    (run by xmig-emu run)
  *
@@ -17,6 +17,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,15 +189,40 @@ static uint64_t bytes_sent(int fd)
     return ti.tcpi_bytes_acked;
 }
 
+struct answer
+{
+    int fd;
+    uint64_t running_us;
+};
+
+/*
+ * The one message: "go" as soon as the other end has restored the guest, not
+ * when xc_domain_save() has switched the dirty log off again and returned.
+ */
+static void *answer_main(void *arg)
+{
+    struct answer *a = arg;
+    char c;
+
+    get(a->fd, &c, 1);
+    put(a->fd, "g", 1);
+    get(a->fd, &c, 1);
+    a->running_us = clock_now_us();
+
+    return NULL;
+}
+
 static void source_process(const char *dir, uint32_t domid, int fd, int sync)
 {
     struct save_callbacks cb = {
         .suspend = suspend, .switch_qemu_logdirty = qemu_logdirty,
     };
+    struct answer answer = { 0 };
     struct result res;
     struct end end;
     xentoollog_logger *lg;
     xc_interface *xch;
+    pthread_t thread;
     uint32_t port;
     uint64_t cpu;
     char c = 0;
@@ -212,14 +238,16 @@ static void source_process(const char *dir, uint32_t domid, int fd, int sync)
     put(sync, &c, 1);
     get(sync, &c, 1);
 
+    answer.fd = fd;
+    if ( pthread_create(&thread, NULL, answer_main, &answer) )
+        die("thread", NULL);
     cpu = clock_process_cpu_us();
     res.us = clock_now_us();
     if ( xc_domain_save(xch, fd, domid, XCFLAGS_LIVE, &cb, XC_STREAM_PLAIN,
                         -1) )
         die("xc_domain_save", NULL);
-    put(fd, "g", 1);
-    get(fd, &c, 1);
-    res.us = clock_now_us() - res.us;
+    pthread_join(thread, NULL);
+    res.us = answer.running_us - res.us;
     res.cpu_us = clock_process_cpu_us() - cpu;
     res.bytes = bytes_sent(fd);
 
@@ -289,6 +317,7 @@ static void destination_process(const char *dir, const struct hv_create *c,
     if ( store_introduce(end.st, &end.err, p.domid, store_gfn,
                          p.store_port) )
         die("introduce the domain", &end);
+    put(fd, "d", 1);
     get(fd, &go, 1);
     if ( go != 'g' || hv_unpause(end.hv, &end.err, p.domid) )
         die("unpause", &end);
