@@ -5,7 +5,8 @@
  * A guest may fill its own nodes as it likes; that must not keep it from
  * being moved.  What the toolstack needs is read first, then the guest's own
  * nodes until the room is used up, and a node that does not fit a pair
- * (binary, or too long) is left behind.
+ * (binary, or too long) is left behind.  A xenstored that does not answer is
+ * another matter: then nobody knows what the guest has.
  */
 #include "store_xs.h"
 
@@ -63,14 +64,29 @@ static int read_text(struct store *st, const char *path, char **ret_value)
     return rc;
 }
 
+/* 0 when it is the node's doing that it can't be read. */
+static int unread(struct walk *w, int rc, const char *path)
+{
+    switch ( rc )
+    {
+    case -ENOENT:
+    case -EINVAL:
+    case -E2BIG:
+    case -EACCES:
+        return 0;
+    }
+
+    return err_set(w->e, rc, "xenstore: read %s: %s", path, err_text(rc));
+}
+
 /* One leaf, under the key it travels by. */
 static int leaf(struct walk *w, const char *path, const char *key)
 {
     char *value;
-    int rc;
+    int rc = read_text(w->st, path, &value);
 
-    if ( read_text(w->st, path, &value) )
-        return 0;
+    if ( rc )
+        return unread(w, rc, path);
     rc = add(w, key, value);
     free(value);
 
@@ -85,8 +101,12 @@ static int tree(struct walk *w, const char *dom, const char *dir,
     unsigned int nr, i;
     int n, rc;
 
-    if ( depth == DEPTH_MAX || w->out->nr >= PAIRS_MAX ||
-         store_ls(w->st, NULL, &names, &nr, "%s/%s", dom, dir) || !nr )
+    if ( depth == DEPTH_MAX || w->out->nr >= PAIRS_MAX )
+        return 0;
+    rc = store_ls(w->st, NULL, &names, &nr, "%s/%s", dom, dir);
+    if ( rc )
+        return unread(w, rc, dir);
+    if ( !nr )
         return 0;
     for ( i = 0, rc = 0; !rc && i < nr; i++ )
     {
@@ -113,8 +133,9 @@ static int vif_script(struct walk *w, const char *back, const char *vif)
 
     snprintf(path, sizeof(path), "%s/script", back);
     snprintf(key, sizeof(key), "vif/%s/script", vif);
-    if ( read_text(w->st, path, &value) )
-        return 0;
+    rc = read_text(w->st, path, &value);
+    if ( rc )
+        return unread(w, rc, path);
     slash = strrchr(value, '/');
     rc = add(w, key, slash ? slash + 1 : value);
     free(value);
