@@ -173,22 +173,22 @@ static int each_stretch(struct domain *d,
     return 0;
 }
 
-int dirty_remapped(struct domain *d, uint64_t first, uint64_t nr)
+void dirty_remapped(struct domain *d, uint64_t first, uint64_t nr)
 {
-    int rc = 0;
+    int rc;
 
     pthread_mutex_lock(&d->dirty.lock);
     if ( d->dirty.enabled )
     {
         rc = track(d, first, nr);
         soft_set_range(d, first, nr);
+        d->dirty.failed |= rc != 0;
         if ( rc )
             log_line("dom%u: can't track gfns 0x%llx+%llu: %s", d->domid,
                      (unsigned long long)first, (unsigned long long)nr,
                      strerror(-rc));
     }
     pthread_mutex_unlock(&d->dirty.lock);
-    return rc;
 }
 
 void dirty_hole(struct domain *d, uint64_t first, uint64_t nr)
@@ -337,6 +337,7 @@ int dirty_enable(struct domain *d)
         atomic_store(&l->soft_on, false);
     else
         l->enabled = true;
+    l->failed = false;
 
  out:
     pthread_mutex_unlock(&l->lock);
@@ -486,7 +487,9 @@ int dirty_collect(struct domain *d, uint8_t *bitmap, uint64_t nr_gfns,
             memset(bitmap, 0, (nr_gfns + 7) / 8);
         goto out;
     }
-    if ( l->mode == DIRTY_ASYNC )
+    if ( l->failed )
+        rc = -ENOMEM;
+    else if ( l->mode == DIRTY_ASYNC )
         rc = scan(d, clean);
     if ( rc )
         goto out;

@@ -33,8 +33,9 @@ int dirty_collect(struct domain *d, uint8_t *bitmap, uint64_t nr_gfns,
                   bool clean, uint32_t *ret_faults, uint32_t *ret_dirty);
 
 /* p2m.c, p2m_lock held for writing: gfns [first, first + nr) are mapped anew
- * at their place; track them and log them. */
-int dirty_remapped(struct domain *d, uint64_t first, uint64_t nr);
+ * at their place; track them and log them.  If that can't be done, collecting
+ * fails from now on. */
+void dirty_remapped(struct domain *d, uint64_t first, uint64_t nr);
 /* The same for gfns that became holes. */
 void dirty_hole(struct domain *d, uint64_t first, uint64_t nr);
 

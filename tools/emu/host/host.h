@@ -121,6 +121,7 @@ struct dirty_log
     pthread_mutex_t lock;
     /* under lock */
     bool enabled;
+    bool failed;                 /* some gfns are not tracked */
     enum dirty_mode mode;
     int uffd;
     pthread_t thread;            /* DIRTY_SYNC */

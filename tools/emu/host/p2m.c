@@ -65,6 +65,19 @@ void p2m_done(struct domain *d)
 
 /* ---- guest address space; p2m_lock held for writing --------------------- */
 
+/*
+ * Both leave all as it was if they fail: the kernel allows a process some
+ * 65,000 mappings, and looks at that first.
+ */
+static int va_fail(struct domain *d, uint64_t gfn, uint64_t nr)
+{
+    int rc = -errno;
+
+    log_line("dom%u: can't remap gfns 0x%llx+%llu: %s", d->domid,
+             (unsigned long long)gfn, (unsigned long long)nr, strerror(-rc));
+    return rc;
+}
+
 static int va_map(struct domain *d, uint64_t gfn, uint64_t mfn, uint64_t nr)
 {
     void *at = d->p2m.mem + gfn * PAGE_SIZE;
@@ -72,8 +85,9 @@ static int va_map(struct domain *d, uint64_t gfn, uint64_t mfn, uint64_t nr)
     if ( mmap(at, nr * PAGE_SIZE, PROT_READ | PROT_WRITE,
               MAP_SHARED | MAP_FIXED | MAP_NORESERVE, d->host->machine.memfd,
               (off_t)(mfn * PAGE_SIZE)) == MAP_FAILED )
-        return -errno;
-    return dirty_remapped(d, gfn, nr);
+        return va_fail(d, gfn, nr);
+    dirty_remapped(d, gfn, nr);
+    return 0;
 }
 
 static int va_hole(struct domain *d, uint64_t gfn, uint64_t nr)
@@ -83,7 +97,7 @@ static int va_hole(struct domain *d, uint64_t gfn, uint64_t nr)
     if ( mmap(at, nr * PAGE_SIZE, PROT_NONE,
               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
               -1, 0) == MAP_FAILED )
-        return -errno;
+        return va_fail(d, gfn, nr);
     dirty_hole(d, gfn, nr);
     return 0;
 }
@@ -184,19 +198,7 @@ static unsigned int enter(struct domain *d, const uint64_t *gfns,
                          mfns[j] == mfns[i] + (j - i); j++ )
             continue;
         if ( va_map(d, gfns[i], mfns[i], j - i) )
-        {
-            /* As it was before, as far as the kernel lets us. */
-            for ( k = i; k < j; k++ )
-            {
-                uint32_t e = entry_get(d, gfns[k]);
-
-                if ( e )
-                    old[nr_old++] = entry_mfn(e);
-                entry_set(d, gfns[k], 0);
-            }
-            va_hole(d, gfns[i], j - i);
             break;
-        }
         for ( k = i; k < j; k++ )
         {
             uint32_t e = entry_get(d, gfns[k]);
@@ -369,8 +371,7 @@ int p2m_add_host_frame(struct domain *d, uint64_t gfn, uint64_t mfn)
     rc = va_map(d, gfn, mfn, 1);
     if ( rc )
     {
-        va_hole(d, gfn, 1);
-        entry_set(d, gfn, 0);
+        old = 0;
         goto out;
     }
     machine_pin(m, mfn);
