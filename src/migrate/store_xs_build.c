@@ -377,6 +377,22 @@ static int remove_backends(struct store *st, struct err *e, uint32_t domid)
     return rc;
 }
 
+/* *ret_vm is NULL where there is none, which is no error. */
+static int read_vm(struct store *st, struct err *e, const char *dom,
+                   char **ret_vm)
+{
+    char path[STORE_PATH_MAX];
+    int rc;
+
+    *ret_vm = NULL;
+    snprintf(path, sizeof(path), "/local/domain/%s/vm", dom);
+    rc = store_read(st, NULL, ret_vm, "%s", path);
+    if ( !rc || rc == -ENOENT )
+        return 0;
+
+    return err_set(e, rc, "xenstore: read %s: %s", path, err_text(rc));
+}
+
 /* Does another domain have the same /vm? */
 static int vm_shared(struct store *st, struct err *e, const char *vm,
                      uint32_t domid, bool *ret_shared)
@@ -389,32 +405,35 @@ static int vm_shared(struct store *st, struct err *e, const char *vm,
     rc = store_ls(st, e, &doms, &nr, "/local/domain");
     if ( rc )
         return rc;
-    for ( i = 0; i < nr; i++ )
+    for ( i = 0; !rc && i < nr; i++ )
     {
-        if ( strtoul(doms[i], NULL, 10) == domid ||
-             store_read(st, NULL, &other, "/local/domain/%s/vm", doms[i]) )
+        if ( strtoul(doms[i], NULL, 10) == domid )
             continue;
-        shared = shared || !strcmp(other, vm);
+        rc = read_vm(st, e, doms[i], &other);
+        shared = shared || (other && !strcmp(other, vm));
         free(other);
     }
     if ( nr )
         free(doms);
     *ret_shared = shared;
 
-    return 0;
+    return rc;
 }
 
 static int do_remove(struct store *st, struct err *e, void *arg)
 {
     uint32_t domid = *(const uint32_t *)arg;
     bool shared = true;
-    char *vm = NULL;
+    char *vm = NULL, dom[16];
     int rc;
 
+    snprintf(dom, sizeof(dom), "%u", domid);
     rc = remove_backends(st, e, domid);
-    if ( !rc && !store_read(st, NULL, &vm, "/local/domain/%u/vm", domid) )
+    if ( !rc )
+        rc = read_vm(st, e, dom, &vm);
+    if ( !rc && vm )
         rc = vm_shared(st, e, vm, domid, &shared);
-    if ( !rc && !shared && !strncmp(vm, "/vm/", 4) )
+    if ( !rc && vm && !shared && !strncmp(vm, "/vm/", 4) )
         rc = store_rm(st, e, "%s", vm);
     if ( !rc )
         rc = store_rm(st, e, "/local/domain/%u", domid);
