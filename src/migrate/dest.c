@@ -26,6 +26,7 @@
 /* An unpause that fails is tried again, as there is no way back. */
 #define UNPAUSE_TRIES 20
 #define UNPAUSE_WAIT_US (50 * US_PER_MS)
+#define RENAME_TRIES 5
 
 int dest_init(struct dest *d, struct xmig *x, struct conn *ctl,
               const char *peer, const uint8_t id[IDENT_BYTES], uint64_t caps)
@@ -392,6 +393,7 @@ static void settle_in(struct dest *d)
     struct session *s = &d->s;
     struct wire_record rec;
     struct err quiet;
+    unsigned int tries;
     int rc;
 
     keep_figures(d);
@@ -401,7 +403,13 @@ static void settle_in(struct dest *d)
     end_lanes(d);
     err_init(&quiet);
     d->build.err = &quiet;
-    rc = build_rename(&d->build);
+    /* There is no way back: what fails is tried again. */
+    for ( tries = 1; (rc = build_rename(&d->build)) && tries < RENAME_TRIES;
+          tries++ )
+    {
+        err_reset(&quiet);
+        cancel_poll(NULL, -1, 0, deadline_in(UNPAUSE_WAIT_US));
+    }
     if ( rc )
         LOG_WARN(s->logger, "domain %u keeps the name \"%s%s\": %s",
                  s->domid, s->name, BUILD_INCOMING, quiet.rec.text);
