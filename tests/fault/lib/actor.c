@@ -57,6 +57,8 @@ const char *fault_text(const struct fault *f)
 {
     static const char *const ways[] = { "fails", "is reset", "is closed",
                                         "is the end" };
+    static const char *const kinds[] = { "", "", "read", "write",
+                                         "xenstore request" };
     static char text[128];
 
     if ( f->kind == NO_FAULT )
@@ -68,11 +70,10 @@ const char *fault_text(const struct fault *f)
     else
         snprintf(text, sizeof(text), "%s: %s %llu %s%s%s",
                  f->at_dest ? "destination" : "source",
-                 f->kind == HYPERCALL ? f->what
-                 : f->kind == READ ? "read" : "write",
+                 f->kind == HYPERCALL ? f->what : kinds[f->kind],
                  (unsigned long long)f->nth, ways[f->way],
-                 f->kind == HYPERCALL ? " with " : "",
-                 f->kind == HYPERCALL ? f->errno_name : "");
+                 f->way == FAIL ? " with " : "",
+                 f->way == FAIL ? f->errno_name : "");
 
     return text;
 }
@@ -93,6 +94,8 @@ static xentoollog_logger *become(const struct host *h, const struct fault *f,
                  f->way == KILL ? "kill" : "fail=",
                  f->way == KILL ? "" : f->errno_name);
     host_env(h, rule[0] ? rule : NULL);
+    if ( f && f->kind == STORE )
+        store_interpose(h, f);
     snprintf(path, sizeof(path), "%s/%s.log", h->dir, role);
     log = fopen(path, "ae");
     if ( !log )
@@ -288,6 +291,8 @@ bool server_start(struct host *h, const struct fault *f)
         idle++;
     if ( !h->port )
         h->port = free_port();
+    if ( f->kind == STORE )
+        store_reset();
     if ( socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) )
         abort();
     fflush(NULL);
@@ -368,6 +373,11 @@ uint64_t server_count(struct host *h, const struct fault *f, bool *ret_hit)
 
     if ( f->kind == HYPERCALL )
         return host_calls(h, h->server, ret_hit);
+    if ( f->kind == STORE )
+    {
+        *ret_hit = store_calls() >= f->nth;
+        return store_calls();
+    }
     if ( !server_lives(h) || !talk(h, &none, &c) )
     {
         *ret_hit = f->way == KILL;
@@ -489,6 +499,8 @@ void actor_send(struct host *from, const struct host *to, uint32_t domid,
     uint64_t n;
     pid_t pid;
 
+    if ( f->kind == STORE && !f->at_dest )
+        store_reset();
     fflush(NULL);
     pid = fork();
     if ( pid < 0 )
@@ -500,6 +512,12 @@ void actor_send(struct host *from, const struct host *to, uint32_t domid,
         return;
     if ( f->kind == HYPERCALL )
         ret->calls = host_calls(from, pid, &ret->hit);
+    else if ( f->kind == STORE )
+    {
+        store_interposed(from, pid);
+        ret->calls = store_calls();
+        ret->hit = ret->calls >= f->nth;
+    }
     else
     {
         n = f->kind == READ ? ret->reads : ret->writes;

@@ -197,6 +197,11 @@ static void add_line(struct text *t, const char *line)
     t->buf[t->len] = '\0';
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 /* show is what the path is printed as: domid and uuid have names there. */
 static void add_tree(const struct host *h, struct text *t, const char *path,
                      const char *show, const char *domid)
@@ -204,6 +209,8 @@ static void add_tree(const struct host *h, struct text *t, const char *path,
     unsigned int nr = 0, i;
     char **list = xs_directory(h->xs, XBT_NULL, path, &nr);
 
+    if ( list && nr )
+        qsort(list, nr, sizeof(*list), by_name);
     for ( i = 0; list && i < nr; i++ )
     {
         char below[512], shown[512];

@@ -18,7 +18,7 @@
 
 /* ---- The fault ---------------------------------------------------------- */
 
-enum fault_kind { NO_FAULT, HYPERCALL, READ, WRITE };
+enum fault_kind { NO_FAULT, HYPERCALL, READ, WRITE, STORE };
 enum fault_way { FAIL, RESET, CLOSED, KILL };
 
 struct fault
@@ -27,7 +27,7 @@ struct fault
     enum fault_way way;
     bool at_dest;
     const char *what;            /* HYPERCALL: as the host names it */
-    const char *errno_name;      /* HYPERCALL, FAIL */
+    const char *errno_name;      /* HYPERCALL, STORE: if it fails */
     uint64_t nth;
 };
 
@@ -116,6 +116,16 @@ void actor_send(struct host *from, const struct host *to, uint32_t domid,
                 const struct fault *f, unsigned int patience_ms,
                 struct outcome *ret);
 void actor_recover(struct host *at, bool fenced, struct outcome *ret);
+
+/* ---- A xenstored that refuses (store.c) --------------------------------- */
+
+/* In a process that has no threads yet: have all that it asks xenstored for
+ * go through one that refuses f's Nth request. */
+void store_interpose(const struct host *h, const struct fault *f);
+/* The controller: before and after such a process. */
+void store_reset(void);
+uint64_t store_calls(void);
+void store_interposed(const struct host *h, pid_t pid);
 
 /* ---- Judgement (judge.c) ------------------------------------------------ */
 
