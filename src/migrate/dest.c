@@ -23,6 +23,9 @@
  * our words, so that the two do not wait for each other. */
 #define WORDS_US (200 * US_PER_MS)
 
+/* How long a peer that was told of a failure may take to close. */
+#define DRAIN_US (2 * US_PER_S)
+
 /* An unpause that fails is tried again, as there is no way back. */
 #define UNPAUSE_TRIES 20
 #define UNPAUSE_WAIT_US (50 * US_PER_MS)
@@ -40,6 +43,7 @@ int dest_init(struct dest *d, struct xmig *x, struct conn *ctl,
         return rc;
     session_init(&d->s, x, false);
     err_init(&d->err);
+    err_init(&d->ctl_err);
     stats_init(&d->stats);
     stats_begin(&d->stats, NULL, NULL);
     d->s.err = &d->err;
@@ -69,6 +73,7 @@ void dest_done(struct dest *d)
     pageset_done(&d->present);
     free(d->domain_body);
     stats_done(&d->stats);
+    err_done(&d->ctl_err);
     err_done(&d->err);
     cancel_done(&d->stop);
 }
@@ -154,12 +159,16 @@ static int take_round(struct dest *d, const struct wire_record *rec)
     if ( d->last_known )
         rc = err_set(&d->err, -EPROTO, "ROUND %u after the last one",
                      r.round);
+    else if ( r.round != d->next_round )
+        rc = err_set(&d->err, -EPROTO, "ROUND %u where %u was due", r.round,
+                     d->next_round);
     else if ( r.flags & WIRE_ROUND_LAST )
     {
         d->last_round = r.round;
         d->last_known = true;
     }
     pthread_mutex_unlock(&d->lock);
+    d->next_round++;
     if ( !rc && (r.flags & WIRE_ROUND_LAST) )
         return state_set(&d->s.state, &d->err, STATE_SWITCHOVER);
     if ( rc )
@@ -232,14 +241,20 @@ static int take_state(struct dest *d, const struct wire_record *rec)
 
     if ( rc )
         return rc;
+    if ( !d->last_known || d->state_complete )
+        return err_set(&d->err, -EPROTO, "STATE of kind %u %s", st.kind,
+                       d->state_complete ? "after STATE_END"
+                                         : "before the last round");
     switch ( st.kind )
     {
     case WIRE_STATE_TSC:
         return take_tsc(d, &st);
 
     case WIRE_STATE_CONTEXT:
-        return hv_context_set(d->s.hv, &d->err, d->s.domid, st.data,
-                              st.bytes);
+        rc = hv_context_set(d->s.hv, &d->err, d->s.domid, st.data,
+                            st.bytes);
+        d->context_set |= !rc;
+        return rc;
 
     case WIRE_STATE_PAIRS:
         return take_pairs(d, &st);
@@ -259,6 +274,8 @@ static int take_state_end(struct dest *d, const struct wire_record *rec)
     pthread_mutex_lock(&d->lock);
     if ( d->state_complete || !d->last_known )
         rc = err_set(&d->err, -EPROTO, "STATE_END out of turn");
+    else if ( !d->context_set )
+        rc = err_set(&d->err, -EPROTO, "STATE_END without the HVM context");
     else
     {
         d->state_complete = true;
@@ -447,26 +464,42 @@ static void find_cause(struct dest *d, int rc)
     {
         /* The source's own words may still be in the pipe. */
         chan_set_cancel(d->ctl->chan, NULL);
-        chan_set_err(d->ctl->chan, NULL);
         chan_set_deadline(d->ctl->chan, deadline_in(WORDS_US));
-        d->ctl->err = NULL;
         while ( !conn_recv(d->ctl, &rec) )
             if ( rec.type == WIRE_ERROR )
             {
-                d->ctl->err = &d->err;
                 take_error(d, &rec);
                 return;
             }
+        if ( err_code(&d->err) )
+            return;
     }
+    if ( d->place && place_ahead_error(d->place, &d->err) )
+        return;
     for ( i = 0; i < WIRE_LANES_MAX; i++ )
         if ( err_code(&d->lanes[i].err) &&
              err_take(&d->err, &d->lanes[i].err) )
             return;
     if ( rc == -ECANCELED )
         err_set(&d->err, rc, "cancelled at the destination");
-    else
+    else if ( !err_take(&d->err, &d->ctl_err) )
         err_set(&d->err, rc, "%s: %s", chan_name(d->ctl->chan),
                 err_text(rc));
+}
+
+/*
+ * To close a connection with something unread in it resets it, and the peer
+ * would lose what we have said: read on until it closes too.
+ */
+static void drain(struct chan *c)
+{
+    uint8_t sink[4096];
+    size_t got;
+
+    chan_shut_write(c);
+    chan_set_deadline(c, deadline_in(DRAIN_US));
+    while ( !chan_read_some(c, sink, sizeof(sink), &got) && got )
+        ;
 }
 
 /* Nothing of it is left here, and GO is refused for ever. */
@@ -487,7 +520,6 @@ static void abandon(struct dest *d, int rc)
                        &decided);
     /* Now, so that the guest need not wait for the tidying up. */
     chan_set_cancel(d->ctl->chan, NULL);
-    chan_set_err(d->ctl->chan, NULL);
     chan_set_deadline(d->ctl->chan, deadline_in(US_PER_S));
     err_copy(&d->err, &rec);
     pthread_mutex_lock(&d->lock);
@@ -509,6 +541,7 @@ static void abandon(struct dest *d, int rc)
     pthread_mutex_unlock(&d->lock);
     owner_set(&d->err, XMIG_GUEST_AT_SOURCE);
     stats_end(&d->stats);
+    drain(d->ctl->chan);
 }
 
 /* ---- All of it ---------------------------------------------------------- */

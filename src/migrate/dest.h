@@ -34,6 +34,7 @@ struct dest
     struct cancel stop;
     struct stats stats;
     struct conn *ctl;            /* borrowed */
+    struct err ctl_err;          /* transport; err has what the peer says */
     uint8_t token[IDENT_BYTES];
     char peer[CHAN_PEER_TEXT];
 
@@ -44,6 +45,8 @@ struct dest
     struct journal *journal;
     struct pageset present;      /* from MEMORY */
     bool may_start, started;
+    uint32_t next_round;         /* of the next ROUND */
+    bool context_set;
     bool source_gave_up;         /* it said so, so GO was never sent */
 
     /* set before any lane joins, then read-only */

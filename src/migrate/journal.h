@@ -28,6 +28,10 @@ enum journal_state
     JOURNAL_EMPTY,               /* only the first line */
     JOURNAL_PREPARING,
     JOURNAL_PERMIT,              /* source: GO may be sent */
+    JOURNAL_SUSPENDING,          /* source: the guest is being asked to
+                                    suspend, GO may have been sent */
+    JOURNAL_WITHDRAWN,           /* source: given up before GO, but the guest
+                                    may still obey and suspend */
     JOURNAL_IN_DOUBT,            /* source: given up asking, for now */
     JOURNAL_RESUMED,             /* source: the guest runs on here */
     JOURNAL_MAY_START,           /* destination: GO will be obeyed */

@@ -56,6 +56,7 @@ struct mover
     bool quit;
     uint64_t started;            /* rounds */
     uint32_t round;
+    bool last;                   /* the guest is suspended */
     uint64_t produced;           /* windows of this round */
     bool all_produced;
     unsigned int nr_finished;    /* lanes */
@@ -83,7 +84,7 @@ static int produce(struct mover *m, struct window *w, uint64_t *cursor)
         return 1;
 
     return window_map(w, m->s->hv, &m->err, m->s->domid, m->set, m->round,
-                      &m->cost);
+                      !m->last, &m->cost);
 }
 
 /* ---- Mapper ------------------------------------------------------------- */
@@ -326,11 +327,12 @@ void mover_close(struct mover *m)
 }
 
 /* Under lock. */
-static void reset_round(struct mover *m, uint32_t round)
+static void reset_round(struct mover *m, uint32_t round, bool last)
 {
     unsigned int i;
 
     m->round = round;
+    m->last = last;
     m->produced = 0;
     m->all_produced = false;
     m->nr_finished = 0;
@@ -338,10 +340,10 @@ static void reset_round(struct mover *m, uint32_t round)
         m->lanes[i].passed = 0;
 }
 
-void mover_start(struct mover *m, uint32_t round)
+void mover_start(struct mover *m, uint32_t round, bool last)
 {
     pthread_mutex_lock(&m->lock);
-    reset_round(m, round);
+    reset_round(m, round, last);
     m->running = true;
     m->started++;
     pthread_cond_broadcast(&m->cond);
@@ -404,7 +406,7 @@ static int send_inline(struct mover *m, struct window *w)
     return rc;
 }
 
-int mover_inline(struct mover *m, uint32_t round, bool keep)
+int mover_inline(struct mover *m, uint32_t round, bool last)
 {
     uint64_t cursor = 0, seq = 0;
     struct window *w;
@@ -413,7 +415,7 @@ int mover_inline(struct mover *m, uint32_t round, bool keep)
 
     /* The threads sleep: what they would read under the lock is ours. */
     pthread_mutex_lock(&m->lock);
-    reset_round(m, round);
+    reset_round(m, round, last);
     pthread_mutex_unlock(&m->lock);
     for ( i = 0; i < m->nr_lanes; i++ )
         outlane_round(&m->lanes[i].out, round);
@@ -429,7 +431,7 @@ int mover_inline(struct mover *m, uint32_t round, bool keep)
         rc = 0;
     for ( i = 0; !rc && i < m->nr_lanes; i++ )
         rc = outlane_round_end(&m->lanes[i].out);
-    if ( !keep )
+    if ( !last )
         mover_release(m);
     if ( rc )
         fail(m, rc);

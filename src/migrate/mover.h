@@ -33,8 +33,8 @@ int mover_open(struct session *s, struct sendset *set, struct conn **conns,
 void mover_close(struct mover *m);
 
 /* Begin to send what is pending.  The threads do it; mover_fd() becomes
- * readable when they are through. */
-void mover_start(struct mover *m, uint32_t round);
+ * readable when they are through.  last: the guest is suspended. */
+void mover_start(struct mover *m, uint32_t round, bool last);
 int mover_fd(const struct mover *m);
 /* Wait for the end of the round.  Connections may be broken after a failure;
  * what it was, mover_error() tells. */
@@ -45,10 +45,10 @@ void mover_error(struct mover *m, struct err *e);
 /* Does this many pages go better by mover_inline()? */
 bool mover_is_small(const struct mover *m, uint64_t pages);
 /*
- * A whole round in the caller's thread.  keep: leave the pages mapped until
- * mover_release() (the guest is suspended, unmapping can wait).
+ * A whole round in the caller's thread.  The last one leaves the pages
+ * mapped until mover_release(): unmapping can wait.
  */
-int mover_inline(struct mover *m, uint32_t round, bool keep);
+int mover_inline(struct mover *m, uint32_t round, bool last);
 void mover_release(struct mover *m);
 
 /* Thread: any. */

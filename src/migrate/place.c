@@ -352,15 +352,18 @@ int place_ahead(struct place *p, const struct pageset *present)
     return 0;
 }
 
-int place_ahead_end(struct place *p)
+int place_ahead_error(struct place *p, struct err *e)
+{
+    return err_take(e, &p->err);
+}
+
+void place_ahead_end(struct place *p)
 {
     if ( !p->helper_made )
-        return 0;
+        return;
     p->stop = true;
     pthread_join(p->helper, NULL);
     p->helper_made = false;
-
-    return err_take(p->s->err, &p->err);
 }
 
 static int lane_hv(struct place *p, struct place_lane *l)

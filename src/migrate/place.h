@@ -38,8 +38,10 @@ int place_own(struct place *p, uint64_t gfn);
 
 /* These gfns are populated at the source: the helper begins with them. */
 int place_ahead(struct place *p, const struct pageset *present);
-/* End the helper, done or not; what it failed of. */
-int place_ahead_end(struct place *p);
+/* Record what the helper has failed of, if it has; returns the code. */
+int place_ahead_error(struct place *p, struct err *e);
+/* End the helper, done or not. */
+void place_ahead_end(struct place *p);
 
 /*
  * Place a run: data is count pages (DATA) or NULL.  The run lies in range

@@ -5,7 +5,7 @@
  * At the source, in the order in which one may be sure:
  *   the guest runs here     it was never suspended, or was resumed: GO was
  *                           not sent, or was refused
- *   no permission recorded  GO can't have been sent: resume it
+ *   not asked to suspend    GO can't have been sent: resume it
  *   the destination says    STARTED: destroy; ABANDONED: resume
  *   the operator says       fenced: resume
  *   else                    in doubt
@@ -64,6 +64,20 @@ static enum here look(struct session *s, const struct journal_info *info)
                                                       : HERE_DEAD;
 }
 
+/* It runs, but was asked to suspend: it is not to do so behind our back. */
+static int settle_request(struct session *s, const struct journal_info *info)
+{
+    struct suspend su;
+    int rc = suspend_open(&su, s->hv, s->store, s->err, info->domid);
+
+    if ( rc )
+        return rc;
+    rc = suspend_settle(&su, opt_u64(s->opts, NULL, "suspend-timeout"));
+    suspend_close(&su);
+
+    return rc;
+}
+
 /* The guest is this host's again, if it is there. */
 static int keep(struct session *s, struct journal *j, enum here here)
 {
@@ -97,6 +111,16 @@ static int keep(struct session *s, struct journal *j, enum here here)
     return rc;
 }
 
+/* The domain is destroyed, and its nodes may still be there. */
+static bool only_nodes_left(struct session *s,
+                            const struct journal_info *info)
+{
+    struct hv_domain dom;
+
+    return ident_equal(info->boot, s->boot) &&
+           hv_domain_info(s->hv, NULL, info->domid, &dom) == -ENOENT;
+}
+
 /* It runs at the destination: the copy here goes. */
 static int give_up(struct session *s, struct journal *j, enum here here,
                    const char *host, uint16_t port)
@@ -105,11 +129,9 @@ static int give_up(struct session *s, struct journal *j, enum here here,
     int rc = 0;
 
     if ( here != HERE_NOT )
-    {
         rc = hv_destroy(s->hv, s->err, info->domid);
-        if ( !rc )
-            rc = store_remove(s->store, s->err, info->domid);
-    }
+    if ( !rc && (here != HERE_NOT || only_nodes_left(s, info)) )
+        rc = store_remove(s->store, s->err, info->domid);
     if ( !rc )
         rc = journal_append(j, JOURNAL_DONE, true, s->err);
     if ( rc )
@@ -207,8 +229,11 @@ static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
         host[0] = '\0';
 
     if ( here == HERE_RUNS ||
-         (journal_state(j) != JOURNAL_PERMIT &&
-          journal_state(j) != JOURNAL_IN_DOUBT) )
+         journal_state(j) == JOURNAL_EMPTY ||
+         journal_state(j) == JOURNAL_PREPARING ||
+         journal_state(j) == JOURNAL_WITHDRAWN ||
+         (journal_state(j) == JOURNAL_PERMIT &&
+          ident_equal(info->boot, s->boot)) )
         rc = 0;
     else if ( here == HERE_DEAD )
         rc = 0;                  /* crashed before it was suspended */
@@ -223,12 +248,36 @@ static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
     else if ( outcome == WIRE_OUTCOME_STARTED )
         rc = give_up(s, j, here, host, port);
     else
-        rc = keep(s, j, here);
+    {
+        if ( here == HERE_RUNS && !fenced &&
+             (journal_state(j) == JOURNAL_SUSPENDING ||
+              journal_state(j) == JOURNAL_WITHDRAWN) )
+            rc = settle_request(s, info);
+        if ( !rc )
+            rc = keep(s, j, here);
+        owner_set(s->err, XMIG_GUEST_AT_SOURCE);
+    }
     if ( !rc )
         LOG_INFO(s->logger, "\"%s\": %s", info->name,
                  outcome == WIRE_OUTCOME_STARTED ? "runs at the destination"
                  : here == HERE_NOT ? "is not here any more"
                                     : "is this host's");
+    journal_close(j);
+
+    return rc;
+}
+
+int recover_if_running(struct session *s, const uint8_t id[IDENT_BYTES])
+{
+    struct journal *j;
+    int rc = journal_open(s->state_dir, id, JOURNAL_SOURCE, NULL, &j);
+
+    if ( rc )
+        return rc == -ENOENT ? 0 : rc;
+    rc = journal_claim(j, NULL);
+    if ( !rc )
+        rc = look(s, journal_info(j)) == HERE_RUNS ? keep(s, j, HERE_RUNS)
+                                                   : -EBUSY;
     journal_close(j);
 
     return rc;

@@ -19,7 +19,12 @@
  */
 int recover_destination(struct session *s, const uint8_t id[IDENT_BYTES],
                         struct err *e);
-/* All of them that are open; failures are logged. */
+/*
+ * A source's journal that nobody runs and whose guest runs here: close it.
+ * Not 0: it can't be closed so easily.
+ */
+int recover_if_running(struct session *s, const uint8_t id[IDENT_BYTES]);
+/* All destinations' journals that are open; failures are logged. */
 void recover_destinations(struct session *s);
 
 /*

@@ -235,6 +235,8 @@ static int arm(struct source *src)
 {
     int rc = journal_append(src->journal, JOURNAL_PERMIT, true, src->s.err);
 
+    src->asked_arm = !rc;
+
     return rc ? rc : conn_send_empty(src->ctl, WIRE_ARM);
 }
 
@@ -289,7 +291,7 @@ static int live_round(struct source *src)
     }
     else
     {
-        mover_start(src->mover, src->round);
+        mover_start(src->mover, src->round, false);
         rc = src->round ? 0 : arm(src);
         if ( !rc )
             rc = watch_round(src, pages, &before);
@@ -449,7 +451,7 @@ int rounds_last_start(struct source *src)
                                            src->set.pending.count);
     if ( !src->last_by_threads )
         return mover_inline(src->mover, src->round, true);
-    mover_start(src->mover, src->round);
+    mover_start(src->mover, src->round, true);
 
     return 0;
 }

@@ -188,7 +188,7 @@ static int serve_control(struct server *sv, struct conn *c,
 
     LOG_INFO(sv->s.logger, "a migration begins from %s", peer);
     c->err = &m->d.err;
-    chan_set_err(c->chan, &m->d.err);
+    chan_set_err(c->chan, &m->d.ctl_err);
     chan_set_cancel(c->chan, &m->d.stop);
     chan_set_deadline(c->chan, DEADLINE_NEVER);
     chan_set_io_timeout(c->chan, opt_u64(sv->s.opts, NULL, "io-timeout"));

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recover.h"
 #include "settle.h"
 
 /* How long the destination gets to tidy up after it was told of a failure. */
@@ -20,7 +21,11 @@
 
 /* ---- Beginning ---------------------------------------------------------- */
 
-/* Is there an earlier migration of this domain that has not been settled? */
+/*
+ * Is there an earlier migration of this domain that has not been settled?
+ * One whose process is gone and whose guest runs here needs no more: GO was
+ * never sent.
+ */
 static int check_journals(struct source *src)
 {
     struct session *s = &src->s;
@@ -34,7 +39,8 @@ static int check_journals(struct source *src)
         if ( !list[i].error && list[i].info.role == JOURNAL_SOURCE &&
              list[i].info.domid == s->domid &&
              ident_equal(list[i].info.uuid, src->desc.domain.uuid) &&
-             ident_equal(list[i].info.boot, s->boot) )
+             ident_equal(list[i].info.boot, s->boot) &&
+             recover_if_running(s, list[i].info.id) )
             rc = err_set(s->err, -EBUSY, "migration %s of domain \"%s\" to "
                          "%s is running or unsettled (%s): wait for it, or "
                          "settle it with \"xmig recover\"",
@@ -268,27 +274,36 @@ static int set_up(struct source *src)
 
 /*
  * Why did it fail?  Of several consequences of one cause, tell the cause: a
- * cancel, a guest that is gone, the peer's own words; only then what a lane
- * or the mapper saw.
+ * cancel, a guest that is gone, the peer's own words; only then what was seen
+ * of it on a connection or in a hypercall.
  */
 static void find_cause(struct source *src, int rc)
 {
     struct session *s = &src->s;
+    struct err guest;
 
-    if ( err_code(s->err) )
-        return;
     if ( rc == -ECANCELED )
     {
         err_set(s->err, rc, "cancelled");
         return;
     }
-    if ( src->mover && !src->suspended &&
-         suspend_check_alive(s->hv, s->err, s->domid, NULL) )
+
+    err_init(&guest);
+    if ( owner_get(s->err) != XMIG_GUEST_NONE && !src->suspended &&
+         suspend_check_alive(s->hv, &guest, s->domid, NULL) )
+    {
+        /* What failed for want of a guest is of no interest. */
+        if ( err_code(s->err) != -ESHUTDOWN && err_code(&guest) != rc )
+            err_reset(s->err);
+        err_take(s->err, &guest);
+    }
+    err_done(&guest);
+    if ( err_code(s->err) )
         return;
+
     if ( src->ctl && (rc == -EPIPE || rc == -ECONNRESET || rc == -ENODATA) )
     {
         chan_set_deadline(src->ctl->chan, deadline_in(US_PER_S));
-        chan_set_err(src->ctl->chan, NULL);
         while ( !source_control(src) )
             ;
         if ( err_code(s->err) )
@@ -296,6 +311,7 @@ static void find_cause(struct source *src, int rc)
     }
     if ( src->mover )
         mover_error(src->mover, s->err);
+    err_take(s->err, &src->ctl_err);
 }
 
 /* Tell the peer, and wait until it has tidied up: it closes then. */
@@ -309,12 +325,19 @@ static void tell_peer(struct source *src)
     if ( !src->ctl )
         return;
     err_copy(s->err, &rec);
-    chan_set_err(src->ctl->chan, NULL);
     chan_set_deadline(src->ctl->chan, deadline_in(TIDY_US));
     conn_send_error(src->ctl, rec.code, XMIG_GUEST_AT_SOURCE, rec.text);
     chan_shut_write(src->ctl->chan);
     while ( !chan_read_some(src->ctl->chan, sink, sizeof(sink), &got) && got )
         ;
+}
+
+static bool is_suspended(struct session *s)
+{
+    struct hv_domain info;
+
+    return !hv_domain_info(s->hv, NULL, s->domid, &info) && info.shut_down &&
+           info.shutdown_reason == HV_SHUTDOWN_SUSPEND;
 }
 
 /* The guest goes on here; ends at AT_SOURCE unless it can't. */
@@ -327,9 +350,11 @@ static int roll_back(struct source *src, int rc)
 
     cancel_lower(s->stop);
     err_init(&quiet);
-    /* First of all: it stands still. */
-    if ( src->suspended )
+    /* First of all: it stands still.  So does one that obeyed a request of
+     * an earlier migration, after it had been seen to run. */
+    if ( src->suspended || (src->dirty && is_suspended(s)) )
     {
+        src->suspended = true;
         src->su.err = &quiet;
         r = suspend_resume(&src->su);
         src->su.err = s->err;
@@ -353,7 +378,10 @@ static int roll_back(struct source *src, int rc)
     tell_peer(src);
     rounds_end(src);
 
-    if ( src->journal && !r &&
+    /* Open for as long as the guest may still obey a request to suspend. */
+    if ( src->journal && src->su.asked )
+        journal_append(src->journal, JOURNAL_WITHDRAWN, true, NULL);
+    else if ( src->journal && !r &&
          !journal_append(src->journal, JOURNAL_RESUMED, true, NULL) )
         journal_remove(src->journal, NULL);
     if ( rc == -ENOENT && owner_get(s->err) == XMIG_GUEST_AT_SOURCE &&
@@ -470,6 +498,7 @@ int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
     src->s.domid = domid;
     src->host = host;
     src->port = port ? port : XMIG_PORT;
+    err_init(&src->ctl_err);
     for ( i = 0; i < WIRE_LANES_MAX; i++ )
         err_init(&src->lane_err[i]);
     bucket_init(&src->bucket, opt_u64(src->s.opts, NULL, "bandwidth"));
@@ -484,6 +513,7 @@ int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
     bucket_done(&src->bucket);
     for ( i = 0; i < WIRE_LANES_MAX; i++ )
         err_done(&src->lane_err[i]);
+    err_done(&src->ctl_err);
     free(src);
 
     return session_end(x, rc);

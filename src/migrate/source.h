@@ -27,12 +27,15 @@ struct source
     uint8_t token[IDENT_BYTES];
     uint64_t rtt_us;             /* of HELLO */
     struct conn *ctl;
+    struct err ctl_err;          /* transport; the session's has what the
+                                    peer says */
     struct conn *lanes[WIRE_LANES_MAX];
     struct err lane_err[WIRE_LANES_MAX];
     struct bucket bucket;
 
     /* what the control connection brought (source_control()) */
     bool prepared, armed, ready, running, refused;
+    bool asked_arm;              /* ARM has been sent */
     bool ctl_broken;             /* the outcome came by another connection */
     uint64_t acked_rounds;       /* rounds that D has placed */
     uint64_t unpause_us;         /* RUNNING's */

@@ -61,6 +61,7 @@ int source_connect(struct source *src)
     rc = open_one(src, WIRE_CONTROL, 0, s->err, &src->ctl);
     if ( rc )
         return rc;
+    chan_set_err(src->ctl->chan, &src->ctl_err);
     begin_us = clock_now_us();
     rc = hello_send(src->ctl, s, WIRE_CONTROL, 0, s->id, NULL);
     if ( !rc )
@@ -187,6 +188,23 @@ static int take_running(struct source *src, const struct wire_record *rec)
     return 0;
 }
 
+/* An answer that comes before what it answers is a lie: to believe RUNNING
+ * before GO would cost the guest. */
+static bool is_due(const struct source *src, uint32_t type)
+{
+    enum state now = state_get(&src->s.state);
+
+    switch ( type )
+    {
+    case WIRE_ARMED:   return src->asked_arm;
+    case WIRE_READY:   return now == STATE_SWITCHOVER;
+    case WIRE_REFUSED:
+    case WIRE_RUNNING: return now == STATE_COMMIT;
+    }
+
+    return true;
+}
+
 int source_control(struct source *src)
 {
     struct session *s = &src->s;
@@ -197,6 +215,9 @@ int source_control(struct source *src)
     rc = conn_recv(src->ctl, &rec);
     if ( rc )
         return rc;
+    if ( !is_due(src, rec.type) )
+        return err_set(s->err, -EPROTO, "the destination sent %s before its "
+                       "time", wire_name(rec.type));
 
     switch ( rec.type )
     {

@@ -188,34 +188,45 @@ static int wait_suspended(struct suspend *su, uint64_t deadline_us,
     }
 }
 
-/*
- * The request is to have no effect any more.  What the error is has been
- * recorded by the caller; what goes wrong here only adds to it.
- */
-static void withdraw(struct suspend *su, uint64_t timeout_us, int why)
+int suspend_settle(struct suspend *su, uint64_t timeout_us)
 {
     bool coming = true;
     int rc;
 
-    if ( !su->port )
+    if ( !su->port &&
+         store_suspend_withdraw(su->store, NULL, su->domid, &coming) )
+        coming = true;
+    if ( coming )
     {
-        rc = store_suspend_withdraw(su->store, NULL, su->domid, &coming);
-        if ( rc )
-            coming = true;
+        rc = wait_suspended(su, deadline_in(timeout_us), NULL, NULL, NULL,
+                            NULL);
+        if ( !rc )
+            return suspend_resume(su);
+        if ( rc == -ETIMEDOUT )
+            return err_set(su->err, -EAGAIN, "domain %u was asked to suspend "
+                           "and has not obeyed yet", su->domid);
     }
-    if ( !coming )
-    {
-        su->asked = false;
-        return;
-    }
+    su->asked = false;
 
-    rc = wait_suspended(su, deadline_in(timeout_us), NULL, NULL, NULL, NULL);
-    if ( !rc )
-        rc = suspend_resume(su);
+    return 0;
+}
+
+/* What went wrong has been recorded by the caller; this only adds to it. */
+static void withdraw(struct suspend *su, uint64_t timeout_us, int why)
+{
+    struct err *e = su->err;
+    struct err quiet;
+    int rc;
+
+    err_init(&quiet);
+    su->err = &quiet;
+    rc = suspend_settle(su, timeout_us);
+    su->err = e;
+    err_done(&quiet);
     if ( rc )
-        err_wrap(su->err, why, "the request to suspend could not be taken "
-                 "back (should the guest still obey it, \"xmig recover\" "
-                 "resumes it)");
+        err_wrap(e, why, "the request to suspend could not be taken back "
+                 "(should the guest still obey it, \"xmig recover\" resumes "
+                 "it)");
 }
 
 int suspend_guest(struct suspend *su, uint64_t timeout_us,

@@ -35,8 +35,9 @@ void suspend_close(struct suspend *su);
  * idle (may be NULL) is called about ten times a second while waiting;
  * not 0 ends the wait.
  *
- * After a failure the guest runs, or is going to: a suspend that came too
- * late has been resumed.
+ * After a failure the guest runs: a suspend that came too late has been
+ * resumed.  But if su->asked is still true, the request could not be taken
+ * back, and the guest may yet obey it (suspend_settle()).
  *   -ETIMEDOUT   it did not; the request is withdrawn
  *   -ESHUTDOWN   it crashed, rebooted or powered off instead; says which
  *   -ENOENT      it was destroyed
@@ -47,6 +48,13 @@ int suspend_guest(struct suspend *su, uint64_t timeout_us,
                   void *data, struct hv_domain *ret);
 /* Cooperative resume of a guest that suspend_guest() suspended. */
 int suspend_resume(struct suspend *su);
+/*
+ * An earlier request is to have no effect any more: take it back, or wait for
+ * the guest to obey it and resume it then.
+ *   -EAGAIN  an event can't be taken back, and the guest has not obeyed it
+ *            yet; su->asked stays true
+ */
+int suspend_settle(struct suspend *su, uint64_t timeout_us);
 
 /*
  * Is the guest still there and running?  0, or as suspend_guest():

@@ -114,6 +114,9 @@ int switchover(struct source *src)
     rc = state_set(&s->state, s->err, STATE_SUSPENDING);
     if ( rc )
         return rc;
+    rc = journal_append(src->journal, JOURNAL_SUSPENDING, false, s->err);
+    if ( rc )
+        return rc;
     stats_phase(s->stats, XMIG_PHASE_SWITCHOVER);
     stats_tell(s->stats);
 

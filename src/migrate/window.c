@@ -132,10 +132,14 @@ static void learn(struct window_cost *cost, const struct window *w,
     }
 }
 
-/* Entry i could not be mapped: a hole now?  Else that was an error. */
+/*
+ * Entry i could not be mapped: is it a hole now?  If not, it may have been
+ * one for a moment, and the dirty log will bring it; or that was an error,
+ * which the last round will meet again.
+ */
 static int classify(struct window *w, struct hv *hv, struct err *e,
-                    uint32_t domid, const struct sendset *set, size_t i,
-                    struct pageset *types)
+                    uint32_t domid, struct sendset *set, size_t i,
+                    uint16_t epoch, bool live, struct pageset *types)
 {
     int rc;
 
@@ -149,18 +153,24 @@ static int classify(struct window *w, struct hv *hv, struct err *e,
     if ( rc )
         return rc;
     if ( pageset_test(types, w->gfns[i]) )
-        return err_set(e, w->errs[i], "map gfn %#lx of domain %u: %s",
-                       (unsigned long)w->gfns[i], domid,
-                       err_text(w->errs[i]));
+    {
+        if ( !live )
+            return err_set(e, w->errs[i], "map gfn %#lx of domain %u: %s",
+                           (unsigned long)w->gfns[i], domid,
+                           err_text(w->errs[i]));
+        w->todo[i] = WINDOW_NOTHING;
+        return 0;
+    }
     w->todo[i] = pageset_test(&set->present, w->gfns[i]) ? WINDOW_HOLE
                                                          : WINDOW_NOTHING;
+    sendset_sent_hole(set, w->gfns[i], epoch);
 
     return 0;
 }
 
 int window_map(struct window *w, struct hv *hv, struct err *e,
                uint32_t domid, struct sendset *set, uint16_t epoch,
-               struct window_cost *cost)
+               bool live, struct window_cost *cost)
 {
     uint64_t begin_us = clock_now_us();
     struct pageset types = { 0 };
@@ -180,10 +190,9 @@ int window_map(struct window *w, struct hv *hv, struct err *e,
             continue;
         if ( w->errs[i] )
         {
-            rc = classify(w, hv, e, domid, set, i, &types);
+            rc = classify(w, hv, e, domid, set, i, epoch, live, &types);
             if ( rc )
                 break;
-            sendset_sent_hole(set, w->gfns[i], epoch);
         }
         else
             sendset_sent_page(set, w->gfns[i], epoch);

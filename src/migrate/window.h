@@ -49,11 +49,12 @@ bool window_fill(struct window *w, const struct sendset *set,
                  const struct window_cost *cost);
 /*
  * Map it, find out what has become a hole, and note in set that its gfns
- * have been sent in epoch.
+ * have been sent in epoch.  While the guest runs (live) a gfn may have been a
+ * hole for a moment only: it stays pending.
  */
 int window_map(struct window *w, struct hv *hv, struct err *e,
                uint32_t domid, struct sendset *set, uint16_t epoch,
-               struct window_cost *cost);
+               bool live, struct window_cost *cost);
 void window_unmap(struct window *w, struct hv *hv);
 
 #endif
