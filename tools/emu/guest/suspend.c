@@ -291,8 +291,11 @@ static bool drivers_at_rest(struct guest_env *env)
 static bool all_at_rest(struct guest_env *env)
 {
     const struct guest_program *p = program_get(env);
-    bool rest = xenbus_idle(env) & drivers_at_rest(env);
+    bool rest = xenbus_idle(env);
 
+    /* All are asked, each time: that is how they come to rest. */
+    if ( !drivers_at_rest(env) )
+        rest = false;
     if ( p->quiesce )
         rest &= p->quiesce(env);
     return rest;
