@@ -470,7 +470,7 @@ static int run(struct source *src)
         return roll_back(src, rc);
 
     rc = switchover_commit(src);
-    if ( !rc )
+    if ( owner_get(s->err) == XMIG_GUEST_AT_DESTINATION )
         return finish(src);
     if ( owner_get(s->err) == XMIG_GUEST_AT_SOURCE )
         return roll_back(src, rc);

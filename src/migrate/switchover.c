@@ -213,6 +213,9 @@ static int settle(struct source *src)
 
     case WIRE_OUTCOME_ABANDONED:
         src->refused = true;
+        err_take(s->err, &src->ctl_err);
+        err_set(s->err, -ECANCELED, "the destination has given up: %s",
+                outcome.text);
         return err_code(s->err);
     }
     snprintf(why, sizeof(why), "the destination can't tell the outcome (%s)",
