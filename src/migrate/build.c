@@ -17,6 +17,10 @@
 #define OVERHEAD_PAGES   256u
 #define VCPU_PAGES       64u
 
+/* Accounts are kept of all gfns, populated or not: room for holes beyond what
+ * the memory of this host may need. */
+#define HOLE_GFNS        (1u << 24)
+
 /* The name under which it is built. */
 static void incoming_name(const struct build *b, char buf[160])
 {
@@ -73,6 +77,11 @@ int build_check(struct build *b)
     if ( (d->flags & WIRE_DOMAIN_HAP) && !host.hap )
         return err_set(b->err, -EOPNOTSUPP, "the domain uses hardware "
                        "assisted paging, which this host lacks");
+    if ( d->nr_gfns > host.total_pages * 4 + HOLE_GFNS )
+        return err_set(b->err, -ENOMEM, "the domain's gfns end at %#lx, "
+                       "account can be kept here up to %#lx",
+                       (unsigned long)d->nr_gfns,
+                       (unsigned long)(host.total_pages * 4 + HOLE_GFNS));
     if ( pages_needed(d) > host.free_pages )
         return err_set(b->err, -ENOMEM, "not enough memory: the domain needs "
                        "%lu MiB, %lu MiB are free here",

@@ -30,6 +30,26 @@ static int begin_journal(struct dest *d)
     return rc;
 }
 
+/* Two of one uuid would share /vm/<uuid>; and one may be a copy in doubt. */
+static int check_uuid(struct dest *d)
+{
+    struct session *s = &d->s;
+    struct hv_domain *list = NULL;
+    char text[IDENT_TEXT];
+    size_t nr, i;
+    int rc = hv_domain_list(s->hv, s->err, &list, &nr);
+
+    for ( i = 0; !rc && i < nr; i++ )
+        if ( list[i].domid && !list[i].dying &&
+             ident_equal(list[i].uuid, d->domain.uuid) )
+            rc = err_set(s->err, -EEXIST, "a domain with the uuid %s is here "
+                         "already: domain %u",
+                         ident_text(d->domain.uuid, text), list[i].domid);
+    free(list);
+
+    return rc;
+}
+
 static int take_domain(struct dest *d)
 {
     struct session *s = &d->s;
@@ -63,7 +83,9 @@ static int take_domain(struct dest *d)
     d->build.domain = dom;
     d->build.name = s->name;
 
-    return build_check(&d->build);
+    rc = build_check(&d->build);
+
+    return rc ? rc : check_uuid(d);
 }
 
 static int take_policy(struct dest *d)

@@ -35,6 +35,9 @@ int dest_wait_round(struct dest *d, uint32_t round)
     pthread_mutex_lock(&d->lock);
     while ( !(rc = cancel_check(&d->stop)) && d->rounds < round )
         pthread_cond_wait(&d->cond, &d->lock);
+    if ( !rc && d->last_known && round > d->last_round )
+        rc = err_set(&d->err, -EPROTO, "round %u on a lane, %u was the last",
+                     round, d->last_round);
     pthread_mutex_unlock(&d->lock);
 
     return rc;
@@ -296,6 +299,11 @@ int dest_lane(struct dest *d, struct conn *c, unsigned int lane)
     place_lane_done(&l.pl);
     free(l.runs);
     free(l.buf);
+    /* The first to fail knows why; the others are stopped by it.  Of a lost
+     * connection the other end may have spoken on control. */
+    if ( rc != -ENODATA && rc != -ECONNRESET && rc != -EPIPE &&
+         !cancel_check(&d->stop) )
+        err_take(&d->err, &d->lanes[lane].err);
     if ( rc )
         session_fail(&d->s, rc);
     pthread_mutex_lock(&d->lock);
