@@ -8,12 +8,14 @@
 
 #include "domctl.h"
 
+/* The thread's own time; 0 for a vCPU that has never run, as on Xen.
+ * sched_lock held. */
 static uint64_t vcpu_time(const struct vcpu *v)
 {
     struct timespec ts;
     clockid_t clock;
 
-    if ( !v->thread_started || pthread_getcpuclockid(v->thread, &clock) ||
+    if ( !v->has_run || !v->thread_started || pthread_getcpuclockid(v->thread, &clock) ||
          clock_gettime(clock, &ts) )
         return 0;
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;

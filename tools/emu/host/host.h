@@ -101,7 +101,7 @@ struct vcpu
     bool quit;
     bool thread_started;
     uint64_t deadline_us;
-    uint64_t cpu_ns;             /* time in steps */
+    bool has_run;                /* ever */
     pthread_cond_t wake;
 
     atomic_bool kicked;          /* an event came since the step began */

@@ -241,6 +241,7 @@ static void run_burst(struct vcpu *v)
     bool stop;
 
     v->stepping = true;
+    v->has_run = true;
     atomic_store(&v->attention, false);
     pthread_mutex_unlock(&d->sched_lock);
 
