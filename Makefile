@@ -28,7 +28,7 @@ Q := $(if $(V),,@)
 # ---- libxmig ---------------------------------------------------------------
 LIB_SRC  := $(wildcard src/*/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
-LIB_CFLAGS := -Iinclude -Isrc/migrate -I$(B)/gen
+LIB_CFLAGS := -Iinclude $(addprefix -I,$(wildcard src/*)) -I$(B)/gen
 LIB_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn \
             -lxengnttab -lxencall -lxenstore -lxentoollog -lxlutil -luuid \
             -ljson-c -lz

@@ -44,14 +44,26 @@ sub code_of
 # in which files it may stand; library code only.
 my @only_in = (
     [qr{^xen(ctrl|guest|call|foreignmemory|evtchn|gnttab|devicemodel)\.h$},
-     qr{^src/migrate/hv_xen\w*\.[ch]$}],
-    [qr{^xen/},           qr{^src/migrate/}],
-    [qr{^xenstore\.h$},   qr{^src/migrate/store_xs\w*\.[ch]$}],
-    [qr{^zlib\.h$},       qr{^src/migrate/(zip|wire)\.c$}],
-    [qr{^uuid/uuid\.h$},  qr{^src/migrate/(session|id)\.c$}],
+     qr{^src/hv/hv_xen\w*\.[ch]$}],
+    [qr{^xen/},           qr{^src/(hv|store|wire|image|migrate)/}],
+    [qr{^xenstore\.h$},   qr{^src/store/store_xs\w*\.[ch]$}],
+    [qr{^zlib\.h$},       qr{^src/wire/(zip|wire)\.c$}],
+    [qr{^uuid/uuid\.h$},  qr{^src/base/ident\.c$}],
     [qr{^json-c/},        qr{^src/migrate/config\w*\.c$}],
     [qr{^mechs\.inc$},    qr{^src/migrate/registry\.c$}],
 );
+
+# The rooms of the library and what each stands on.  A room that is not here
+# is a mechanism's: it may use all of them.
+my %below = (
+    base    => [],
+    hv      => [qw(base)],
+    store   => [qw(base wire)],
+    wire    => [qw(base)],
+    image   => [qw(base)],
+    migrate => [qw(base hv store wire image)],
+);
+my @all_rooms = (qw(migrate base hv store wire image));
 
 sub exists_in
 {
@@ -77,12 +89,12 @@ sub check_include
         }
         if ( $kind eq '"' && $header ne 'mechs.inc' )
         {
-            my @dirs = ($dir eq 'migrate') ? ('src/migrate', 'include')
-                : ("src/$dir", 'src/migrate', 'include');
+            my @dirs = map { "src/$_" } $dir, @{$below{$dir} || \@all_rooms};
+            push @dirs, 'include';
             $why = "\"$header\" is not of " . join(', ', @dirs)
                 if $header =~ m{/} || !exists_in($header, @dirs);
             $why = "a mechanism does not know the engine"
-                if $dir ne 'migrate' && $header eq 'engine.h';
+                if !$below{$dir} && $header eq 'engine.h';
         }
     }
     elsif ( $file =~ m{^tools/emu/guest/} )
@@ -102,7 +114,8 @@ sub check_include
     elsif ( $file =~ m{^tools/emu/} )
     {
         $why = "the emulator knows nothing of libxmig"
-            if $kind eq '"' && exists_in($header, 'src/migrate', 'include');
+            if $kind eq '"' && exists_in($header, (map { "src/$_" } @all_rooms),
+                                        'include');
         $why = "the host includes the guest's headers, not its programs"
             if $file =~ m{^tools/emu/host/} && $header =~ m{prog_\w+\.h$};
     }
@@ -134,7 +147,7 @@ my @calls = (
     [qr/\b(?:sleep|usleep)\s*\(/, qr{^(?:src|tools|tests)/}, 'sleep',
      'wait for the thing itself'],
     [qr/\b(?:clock_gettime|gettimeofday|time)\s*\(/,
-     qr{^src/(?!migrate/clock\.)}, 'clock', 'clock.h alone reads a clock'],
+     qr{^src/(?!base/clock\.)}, 'clock', 'clock.h alone reads a clock'],
     # Pure functions of the C library (memcpy, snprintf, strtoul) are all a
     # guest may use, and the numbers of errno.h.
     [qr/\b(?:malloc|calloc|realloc|free|v?f?printf|puts|fopen|open|read|write|

@@ -116,10 +116,10 @@ docs_point_somewhere() {
 expect() {
     local rule=$1 file=$2 tree=$work/tree
     rm -rf "$tree"
-    mkdir -p "$tree/$(dirname "$file")" "$tree/src/migrate" \
+    mkdir -p "$tree/$(dirname "$file")" "$tree/src/"{base,hv,wire,migrate} \
         "$tree/src/precopy" "$tree/src/postcopy" "$tree/include" \
         "$tree/tools/emu/guest"
-    touch "$tree/src/migrate/"{wire,engine,hv}.h "$tree/include/xmig.h" \
+    touch "$tree/src/"{wire/wire,migrate/engine,hv/hv}.h "$tree/include/xmig.h" \
         "$tree/src/postcopy/postcopy.h"
     cat >"$tree/$file"
     count=$((count + 1))
@@ -170,7 +170,7 @@ self_test() {
     expect_c unsafe-call tools/x.c '    strcpy(a, b);'
     expect_c sleep $m '    usleep(10);'
     expect_c clock $m '    clock_gettime(CLOCK_MONOTONIC, &ts);'
-    expect_c none src/migrate/clock.c '    clock_gettime(CLOCK_MONOTONIC, &t);'
+    expect_c none src/base/clock.c '    clock_gettime(CLOCK_MONOTONIC, &t);'
     expect_c no-exit $m '    exit(1);'
     expect_c guest-libc tools/emu/guest/x.c '    p = malloc(1);'
     expect_c guest-libc tools/emu/guest/x.c '    return -errno;'
@@ -178,7 +178,7 @@ self_test() {
     expect_c layers tools/x.c '#include "wire.h"'
     expect_c none tools/x.c '#include "xmig.h"'
     expect_c layers $m '#include <xenctrl.h>'
-    expect_c none src/migrate/hv_xen.c '#include <xenctrl.h>'
+    expect_c none src/hv/hv_xen.c '#include <xenctrl.h>'
     expect_c layers $m '#include <xenstore.h>'
     expect_c layers $m '#include "postcopy.h"'
     expect_c layers src/precopy/mech.c '#include "postcopy.h"'

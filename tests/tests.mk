@@ -40,7 +40,7 @@ $(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o \
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIB_LIBS) -lcmocka -lm
 $(B)/tests/unit/$(1).o: LIB_CFLAGS := $(if $(2),$$(EMU_INC),$$(LIB_INC))
 endef
-LIB_INC := -Iinclude -Isrc/migrate -Isrc -I$(B)/gen -Itools -I.
+LIB_INC := -Iinclude $(addprefix -I,$(wildcard src/*)) -Isrc -I$(B)/gen -Itools -I.
 EMU_INC := -Itools/emu -Itools/emu/guest -Itools/emu/host -Itools/emu/net \
            -Itools/emu/cmd -Iinclude -I.
 # Sources that several tests name.
@@ -74,9 +74,9 @@ SWEEP_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/fault/lib/*.c)) \
 $(B)/tests/fault/sweep: $(SWEEP_OBJ)
 $(B)/tests/fault/sweep: LIVE_LAST := $(B)/lib/libxmig.a
 $(B)/tests/fault/lib/%.o: LIB_CFLAGS := $(LIB_INC) -Itools/emu
-$(B)/tests/live/hostile: $(patsubst %.c,$(B)/%.o,$(wildcard tests/live/hostile/*.c))
+$(B)/tests/live/hostile: $(patsubst %.c,$(B)/%.o,$(wildcard tests/live/peer/*.c))
 $(B)/tests/live/hostile: LIVE_LAST := $(B)/lib/libxmig.a
-$(B)/tests/live/hostile/%.o: LIB_CFLAGS := $(LIB_INC) -Itests/live/hostile
+$(B)/tests/live/peer/%.o: LIB_CFLAGS := $(LIB_INC) -Itests/live/peer
 
 check-live: all $(LIVE_BIN)
 	$(Q)$(RUN) -s '$(strip live $(SUITE))' $(LIVE_T)

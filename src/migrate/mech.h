@@ -14,8 +14,9 @@
  *   An op returns 0 or -errno, having called err_set() if not 0.  A NULL op
  *   that is not marked required means "not interested".  Ops of one session
  *   are never called concurrently, and always in the engine's thread.
- *   A mechanism includes service headers of src/migrate and its own; never
- *   another mechanism's.  It does not ask which others are active.
+ *   A mechanism includes headers of the rooms (src/base ... src/migrate) and
+ *   its own; never another mechanism's.  It does not ask which others are
+ *   active.
  */
 #ifndef XMIG_MECH_H
 #define XMIG_MECH_H
