@@ -42,6 +42,7 @@ receive() {
     receiver=$!
     children+=("$receiver")
     until_ok 20 listening $port || bail 'no receiver' "$(cat "$WORK/receive.out")"
+    children+=("$(process_of "$receiver")")
 }
 receiver_end() { wait "$receiver"; receiver_status=$?; }
 # The process itself, below the launcher that the shell started.
@@ -74,6 +75,8 @@ move() {
     shift 3
     receive "$to" -- --once
     migrate "$from" "$name" --json "$@"
+    # One that did not even connect left the receiver waiting.
+    [ $status = 0 ] || kill -TERM "$(process_of "$receiver")" 2>/dev/null
     receiver_end
     dom=$(domid_of "$to" "$name")
 }
@@ -241,8 +244,9 @@ move_and in_the_middle destroy
 same 'a guest that is destroyed meanwhile is lost' $status 6
 matches 'and it says so' "$(cat "$WORK/migrate.out")" 'destroyed'
 bare b 'destroyed'
-"$EMU" destroy "$WORK/a" "$dom" 2>/dev/null
-run a xenstore-rm "/local/domain/$dom" 2>/dev/null
+# Its nodes are whose who destroyed it.
+run a xenstore-rm "$(store a "/local/domain/$dom/vm")"
+run a xenstore-rm "/local/domain/$dom"
 boot a w 'program=dirty size=12M rate=50M order=random publish=100ms' 32 2
 fast_then_pause() { # paused for good: it can't suspend
     run a "$DO" pause "$dom"
