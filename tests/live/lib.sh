@@ -26,6 +26,8 @@ nr=0 nr_failed=0 hosts=() children=()
 cleanup() {
     local h p rc=$?
     trap - EXIT
+    # Not a child that is killed before it has become another program.
+    [ "$BASHPID" = $$ ] || exit $rc
     for p in "${children[@]}"; do
         kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
     done
