@@ -94,6 +94,11 @@ int dest_lane(struct dest *d, struct conn *c, unsigned int lane);
 /* From DOMAIN to PREPARED. */
 int dest_prepare(struct dest *d);
 
+/* ---- dest_state.c ------------------------------------------------------- */
+
+int dest_take_state(struct dest *d, const struct wire_record *rec);
+int dest_take_state_end(struct dest *d, const struct wire_record *rec);
+
 /* ---- inlane.c ----------------------------------------------------------- */
 
 /* Wait until rounds below round have ended on all lanes. */
