@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: LGPL-2.1-only
+/* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * domdo pause|unpause|crash|poweroff|destroy DOMID: what an operator, or the
  * guest itself, may do in the middle of a migration.  Stock libxenctrl only.

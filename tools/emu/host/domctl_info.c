@@ -15,7 +15,8 @@ static uint64_t vcpu_time(const struct vcpu *v)
     struct timespec ts;
     clockid_t clock;
 
-    if ( !v->has_run || !v->thread_started || pthread_getcpuclockid(v->thread, &clock) ||
+    if ( !v->has_run || !v->thread_started ||
+         pthread_getcpuclockid(v->thread, &clock) ||
          clock_gettime(clock, &ts) )
         return 0;
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
