@@ -35,7 +35,7 @@
 #define SLICE_BYTES  (256u << 10)
 /* Of a read of at least so much, wait for so much at a time. */
 #define LOWAT_MIN_BYTES (64u << 10)
-#define LOWAT_BYTES     (128u << 10)
+#define LOWAT_BYTES     (256u << 10)
 
 enum kind
 {
