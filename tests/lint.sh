@@ -185,6 +185,8 @@ self_test() {
     expect_c layers src/precopy/mech.c '#include "engine.h"'
     expect_c layers src/precopy/mech.c '#include "../postcopy/postcopy.h"'
     expect_c none src/precopy/mech.c '#include "hv.h"'
+    expect_c layers src/base/x.c '#include "hv.h"'
+    expect_c layers src/hv/x.c '#include "wire.h"'
     expect_c layers tools/emu/host/x.c '#include "hv.h"'
     expect_c layers $m '#include "mechs.inc"'
 }

@@ -10,7 +10,7 @@
 #: make check-live     tests/live, on emulated hosts; T=move runs one
 #: make check-fault    tests/fault: fail the Nth call, for every N
 #: make check-asan     units and live tests under ASan and UBSan
-#: make check-tsan     units and a live migration under TSan
+#: make check-tsan     units and live migrations (TSAN_LIVE) under TSan
 #: make fuzz           each fuzzer for FUZZ_SECONDS (20)
 #: make cover          line coverage of units and live tests
 #: make bench          against stock libxenguest and raw TCP; RUNS=5
@@ -91,7 +91,7 @@ check-asan:
 	    SUITE='(ASan, UBSan)' check-unit check-live
 
 # TSan's shadow needs less address randomisation than some kernels use.
-TSAN_LIVE ?= migrate*
+TSAN_LIVE ?= lanes
 check-tsan:
 	+$(Q)if setarch -R true 2>/dev/null; then tsan='setarch -R'; fi; \
 	sub="$$tsan $(quiet_sub) B=build/tsan SAN=thread"; rc=0; \

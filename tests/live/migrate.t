@@ -6,87 +6,13 @@
 # the destination keeps nothing.
 # Timeout: 900
 . "$(dirname "$0")/lib.sh"
-XMIG=$B/bin/xmig
+. "$(dirname "$0")/migrate.sh"
 DO=$B/tests/live/domdo
 
 host_start a --memory 320
 host_start b --memory 320
 
-# ---- helpers -------------------------------------------------------------------
-listening() {
-    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-        grep -q "$(printf ':%04X ' "$1")[0-9A-F:]* 0A "
-}
-port=$((20000 + RANDOM % 10000))
-mkfifo "$WORK/never"
-nap() { read -r -t "$1" _ <>"$WORK/never"; }   # within bounded polls only
-# until SECONDS COMMAND...: polls until it succeeds.
-until_ok() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        nap 0.02
-    done
-    return 0
-}
-# receive HOST [ENV=V...] [-- OPTION...]: starts a receiver; sets receiver.
-receive() {
-    local host=$1 env=()
-    shift
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do env+=("$1"); shift; done
-    [ $# -eq 0 ] || shift
-    while listening $port; do port=$((port + 1)); done
-    run "$host" env "${env[@]}" "$XMIG" receive --listen "127.0.0.1:$port" \
-        "$@" >"$WORK/receive.out" 2>&1 &
-    receiver=$!
-    children+=("$receiver")
-    until_ok 20 listening $port || bail 'no receiver' "$(cat "$WORK/receive.out")"
-    children+=("$(process_of "$receiver")")
-}
-receiver_end() { wait "$receiver"; receiver_status=$?; }
-# The process itself, below the launcher that the shell started.
-process_of() { pgrep -P "$1" -x xmig || echo "$1"; }
-stop_receiver() { kill -TERM "$(process_of "$receiver")"; receiver_end; }
-migrate() { # HOST DOMAIN [OPTION...]: sets status, output in migrate.out
-    local host=$1 dom=$2
-    shift 2
-    run "$host" "$XMIG" migrate "$@" "$dom" "127.0.0.1:$port" \
-        >"$WORK/migrate.out" 2>&1
-    status=$?
-}
-# In the background; sets sender.
-migrate_bg() {
-    local host=$1 dom=$2
-    shift 2
-    run "$host" "$XMIG" migrate "$@" "$dom" "127.0.0.1:$port" \
-        >"$WORK/migrate.out" 2>&1 &
-    sender=$!
-    children+=("$sender")
-}
-sender_end() { wait "$sender"; status=$?; }
-logs() { diag "$(cat "$WORK/migrate.out" "$WORK/receive.out")"; }
-figure() { # NAME: of migrate --json
-    grep -oE "\"$1\": ?[0-9]+" "$WORK/migrate.out" | head -1 | grep -oE '[0-9]+$'
-}
-# move FROM TO DOMAIN [OPTION...]: one whole move; sets status and dom.
-move() {
-    local from=$1 to=$2 name=$3
-    shift 3
-    receive "$to" -- --once
-    migrate "$from" "$name" --json "$@"
-    # One that did not even connect left the receiver waiting.
-    [ $status = 0 ] || kill -TERM "$(process_of "$receiver")" 2>/dev/null
-    receiver_end
-    dom=$(domid_of "$to" "$name")
-}
-boot() { # HOST NAME EXTRA MIB VCPUS: sets dom
-    local host=$1
-    shift
-    dom=$(create "$host" "$(cfg "$@")") || bail "create $1 failed"
-    await "$host" "$dom" data/state=running 60 >/dev/null ||
-        bail 'no guest' "$(console "$host" "$dom")"
-}
+# ---- helpers ---------------------------------------------------------------
 destroy() { "$EMU" destroy "$WORK/$1" "$2" || bail 'destroy failed'; }
 right() { await "$1" "$2" "data/verdict=ok*" 60; }
 lives() { "$EMU" wait --node data/program --change --timeout 20 "$WORK/$1" "$2"; }

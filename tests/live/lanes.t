@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-only
+#
+# xmig migrate at its most concurrent, yet short enough for the thread
+# sanitizer: a guest of three vCPUs that writes as it goes moves there and
+# back over one and several lanes, under both kinds of dirty log, and one
+# migration is cancelled in its midst.
+# Timeout: 300
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/migrate.sh"
+
+host_start a --memory 192 --dirty-log async
+host_start b --memory 192 --dirty-log sync
+boot a w 'program=dirty size=24M rate=40M order=random zero=20 publish=200ms' \
+    64 3
+
+here=a there=b moves=0
+for lanes in 1 4 3 2; do
+    move $here $there w --lanes $lanes
+    moves=$((moves + 1))
+    same "it moves from $here to $there over $lanes lanes" $status 0 || logs
+    read -r here there <<<"$there $here"
+    matches 'and finds its memory right' \
+        "$(await $here "$dom" 'data/verdict=ok*' 120)" "resumes=$moves "
+done
+
+placing() { [ "$(domid_of b w--incoming)" ]; }
+receive b
+migrate_bg a w --bandwidth 8 --lanes 3
+check 'another one begins' until_ok 30 placing
+kill -INT "$(process_of "$sender")"
+sender_end
+same 'cancelled, it fails with the guest where it was' $status 2 || logs
+matches 'and says so' "$(cat "$WORK/migrate.out")" 'cancel'
+check 'it goes on' "$EMU" wait --node data/writes --change "$WORK/a" "$dom"
+nothing_there() { [ -z "$("$EMU" list "$WORK/b" | awk 'NR > 1 && $2 != 0')" ]; }
+check 'nothing is left at the destination' until_ok 30 nothing_there
+stop_receiver
+same 'the receiver ends when asked to' $receiver_status 0 || logs
+done_testing
