@@ -18,6 +18,10 @@
 /* Give the guest a few chances to hold still during the walk. */
 #define WALK_TRIES 3
 
+/* Up to so many the engine's thread sends the last pages itself; above, the
+ * threads do it while it collects the state. */
+#define LAST_INLINE_PAGES 64u
+
 /* How often the engine looks up while the mover works. */
 #define TICK_MS 50
 
@@ -447,16 +451,15 @@ int rounds_last_start(struct source *src)
 
     if ( rc )
         return rc;
-    src->last_by_threads = !mover_is_small(src->mover,
-                                           src->set.pending.count);
-    if ( !src->last_by_threads )
-        return mover_inline(src->mover, src->round, true);
-    mover_start(src->mover, src->round, true);
+    src->last_by_threads = src->set.pending.count > LAST_INLINE_PAGES;
+    if ( src->last_by_threads )
+        mover_start(src->mover, src->round, true);
 
     return 0;
 }
 
 int rounds_last_finish(struct source *src)
 {
-    return src->last_by_threads ? mover_finish(src->mover) : 0;
+    return src->last_by_threads ? mover_finish(src->mover)
+                                : mover_inline(src->mover, src->round, true);
 }

@@ -88,8 +88,8 @@ int rounds_begin(struct source *src);
 int rounds_live(struct source *src);
 /*
  * The guest is suspended, info is what the hypervisor says of it: collect
- * what is left; then send it as the last round.  D's READY is not waited
- * for, nor, unless the set was small, the end of sending.
+ * what is left; begin to send it as the last round, if there is enough of it
+ * for the threads; send it, or wait until it is sent.
  */
 int rounds_last_collect(struct source *src, const struct hv_domain *info);
 int rounds_last_start(struct source *src);

@@ -7,13 +7,17 @@
  * round leaves clearly less than the best before it.  A guest that writes
  * faster than we send never gets there: count the rounds that did not help,
  * and the memory sent.  And a round for a handful of pages only delays the
- * end: below min_remaining stop at once.
+ * end: below min_remaining, or what is sent in no time, stop at once.
  */
 #include "policy.h"
 
 /* A round helped if it left less than 7/8 of the best before it. */
 #define SHRINK_NUM 7
 #define SHRINK_DEN 8
+
+/* What takes no longer than this to send is not worth a round either: it is
+ * little beside what suspending costs anyway. */
+#define FEW_US 300
 
 /* Rounds in a row that may fail to help before a pause within the limit is
  * taken as the best there is. */
@@ -31,6 +35,12 @@ static bool within_limit(const struct policy *p, const struct round_stats *st)
 {
     return !p->downtime_limit_us ||
            st->expected_downtime_us <= p->downtime_limit_us;
+}
+
+static bool is_few(const struct policy *p, const struct round_stats *st)
+{
+    return st->dirty_pages <= p->min_remaining ||
+           st->dirty_pages * 4096 <= st->goodput_bps / 1000000 * FEW_US;
 }
 
 /* No more rounds are to be had: switch, or give up if that is asked for. */
@@ -55,7 +65,7 @@ enum mech_verdict policy_decide(struct policy *p,
     if ( st->dirty_pages < p->best_dirty )
         p->best_dirty = st->dirty_pages;
 
-    if ( st->dirty_pages <= p->min_remaining && within_limit(p, st) )
+    if ( is_few(p, st) && within_limit(p, st) )
     {
         *ret_why = POLICY_FEW;
         return MECH_SWITCH;

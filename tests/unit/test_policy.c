@@ -125,6 +125,18 @@ static void abort_if_busy_does_not_stop_one_within_the_limit(void **state)
     assert_int_equal(decide(&p, 0, 100000, 2000, &why), MECH_SWITCH);
 }
 
+static void what_is_sent_in_no_time_is_few(void **state)
+{
+    struct policy p = make();
+    struct round_stats st = round_of(0, 100000, 140);
+    enum policy_why why;
+
+    (void)state;
+    st.goodput_bps = 3000000000;
+    assert_int_equal(policy_decide(&p, &st, &why), MECH_SWITCH);
+    assert_int_equal(why, POLICY_FEW);
+}
+
 static void few_pages_over_a_slow_link_are_not_few(void **state)
 {
     struct policy p = make();
@@ -180,6 +192,7 @@ int main(void)
         cmocka_unit_test(above_the_limit_it_goes_on_until_max_iters),
         cmocka_unit_test(a_busy_guest_is_given_up_if_that_is_asked_for),
         cmocka_unit_test(abort_if_busy_does_not_stop_one_within_the_limit),
+        cmocka_unit_test(what_is_sent_in_no_time_is_few),
         cmocka_unit_test(few_pages_over_a_slow_link_are_not_few),
         cmocka_unit_test(max_factor_bounds_what_is_sent),
         cmocka_unit_test(no_limit_means_any_pause_will_do),
