@@ -367,10 +367,13 @@ static int serve_query(struct server *sv, struct conn *c, const char *peer)
 static int serve_conn(struct server *sv, struct conn *c, const char *peer)
 {
     struct wire_hello h;
-    uint64_t caps;
+    uint64_t caps, hello_us;
     int rc;
 
-    chan_set_deadline(c->chan, deadline_in(HELLO_US));
+    hello_us = opt_u64(sv->s.opts, NULL, "io-timeout");
+    if ( hello_us > HELLO_US )
+        hello_us = HELLO_US;
+    chan_set_deadline(c->chan, deadline_in(hello_us));
     rc = hello_recv(c, &sv->s, &h, &caps);
     if ( rc )
         return rc;

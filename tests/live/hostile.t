@@ -100,6 +100,7 @@ receive
 evil 'garbage for HELLO' 'does not belong|sequence number' garbage:200
 evil 'a little garbage' '' garbage:9 drop
 evil 'nothing at all' '' drop
+evil 'silence from the start' 'silent|no byte|timed out|too long'
 evil 'other versions' 'no protocol version.*speaks 1 ... 1, the peer 7 ... 9' \
     hello:min=7,max=9
 evil 'a version that has gone' 'HELLO: versions 0 ... 0' hello:min=0,max=0
@@ -206,6 +207,7 @@ same 'none of it was written' \
     "$(run b xenstore-ls -f / | grep -v '^/tool/xmig' | sort)" "$before"
 
 other=$(create b "$(cfg other 'program=idle' 16 1)") || bail 'no other guest'
+await b "$other" data/state=running >/dev/null
 uuid=$(store b "/local/domain/$other/vm")
 other_ls() { run b xenstore-ls "$uuid"; run b xenstore-ls "/local/domain/$other" | grep -v data; }
 other_before=$(other_ls)
@@ -385,6 +387,10 @@ run a "$PEER" source "$port" "$dom" drop ask hello hello? domain >"$WORK/evil.ou
 matches 'no question' "$(cat "$WORK/evil.out")" 'says: .*DOMAIN.* does not belong'
 
 # ---- many at once, and a good one among them
+stop_receiver
+PATIENCE=3s
+receive
+PATIENCE=300ms
 crowd=()
 for ((i = 0; i < 16; i++)); do
     case $((i % 4)) in
@@ -571,5 +577,7 @@ stop_receiver
 check 'nothing is left at a' bare a || diag "$left"
 "$EMU" destroy "$WORK/b" "$there"
 check 'nothing is left at b' bare b || diag "$left"
+found=$(grep -E 'Sanitizer|runtime error:' -A 25 "$WORK/receive.out")
+same 'no sanitizer had anything to say' "$found" ''
 
 done_testing

@@ -190,7 +190,11 @@ run a "$DO" unpause "$dom"
 run a "$XMIG" recover >/dev/null 2>&1
 check 'it goes on when it may' lives a "$dom"
 bare b 'not suspended'
-move_and run a xenstore-write "/local/domain/$dom/memory/target" 24576
+shrink() {
+    run a xenstore-write "/local/domain/$dom/memory/target" 24576
+    await a "$dom" data/ballooned=2048 >/dev/null
+}
+move_and shrink
 same 'a guest that shrinks meanwhile moves' $status 0 || logs
 dom=$(domid_of b w)
 matches 'and finds its memory right' "$(right b "$dom")" 'resumes=1 '
