@@ -88,9 +88,9 @@ netback a
 check 'the next one connects again' until_is a "$(back a "$dom" state)" 4
 kill -9 "${children[-1]}"
 wait "${children[-1]}" 2>/dev/null
-netback a
 same 'a backend was killed, the interface still says Connected' \
     "$(store a "$(back a "$dom" state)")" 4
+netback a
 check 'and the one after it goes on where that one stopped' \
     "$EMU" wait --node data/program --change "$WORK/a" "$dom"
 client_end
