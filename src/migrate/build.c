@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "describe.h"
 
 /* What a domain takes beside its memory and its paging pool: structures of
@@ -20,6 +21,9 @@
 /* Accounts are kept of all gfns, populated or not: room for holes beyond what
  * the memory of this host may need. */
 #define HOLE_GFNS        (1u << 24)
+
+/* How long xenconsoled may take to write the console's tty. */
+#define CONSOLE_US       (200 * US_PER_MS)
 
 /* The name under which it is built. */
 static void incoming_name(const struct build *b, char buf[160])
@@ -195,6 +199,7 @@ int build_store(struct build *b, bool incoming)
 
     b->in_store = true;
     rc = store_build(b->store, b->err, &sd);
+    b->introduced = !rc;
     if ( !rc )
         rc = store_connect(b->store, b->err, &sd);
 
@@ -216,12 +221,44 @@ int build_rename(struct build *b)
     return store_rename(b->store, b->err, b->domid, b->name);
 }
 
+/*
+ * xenconsoled is about to write a node of a domain that was introduced: it
+ * must not do so behind the removal.  Without a xenconsoled the time runs out.
+ */
+static void await_console(struct build *b)
+{
+    uint64_t until_us = deadline_in(CONSOLE_US);
+    struct store_watch *w = NULL;
+    bool written = false;
+    char *tty;
+    int rc;
+
+    rc = store_watch_open(NULL, &w);
+    if ( !rc )
+        rc = store_watch_add(w, NULL, "/local/domain/%u/console/tty",
+                             b->domid);
+    while ( !rc && !written )
+    {
+        rc = store_watch_wait(w, until_us, NULL, NULL);
+        if ( !rc )
+            rc = store_read(b->store, NULL, &tty,
+                            "/local/domain/%u/console/tty", b->domid);
+        if ( rc )
+            break;
+        written = *tty;
+        free(tty);
+    }
+    store_watch_close(w);
+}
+
 void build_undo(struct build *b)
 {
     build_unclaim(b);
+    if ( b->introduced )
+        await_console(b);
     if ( b->created )
         hv_destroy(b->hv, NULL, b->domid);
     if ( b->in_store )
         store_remove(b->store, NULL, b->domid);
-    b->created = b->in_store = false;
+    b->created = b->in_store = b->introduced = false;
 }

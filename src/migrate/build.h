@@ -27,6 +27,7 @@ struct build
     bool created;                /* domid is valid, the domain exists */
     bool claimed;                /* machine memory is claimed for it */
     bool in_store;               /* it has nodes in xenstore */
+    bool introduced;             /* or that was tried: others know of it */
     uint32_t domid;
     struct hv_rings rings;
 };
