@@ -287,9 +287,12 @@ struct hv_param
 int hv_params_get(struct hv *hv, struct err *e, uint32_t domid,
                   struct hv_param params[HV_PARAMS_MAX],
                   unsigned int *ret_nr);
+/* Is its value the gfn of a page that holds a ring with the host?  Every
+ * domain of libxl has those of ioreq, with a device model or without. */
+bool hv_param_is_ring(uint64_t index);
 /*
  * Set them.  The pages that hold rings with the host (store, console, ioreq)
- * are cleared first, as the rings begin anew.
+ * are cleared first, as the rings begin anew; they must be there.
  *   -EPROTO  an index that does not travel, or a gfn that is not there
  */
 int hv_params_set(struct hv *hv, struct err *e, uint32_t domid,

@@ -108,7 +108,7 @@ static const uint32_t travelling[] = {
 
 static_assert(NR_TRAVELLING <= HV_PARAMS_MAX, "room for all");
 
-static bool is_ring_page(uint64_t index)
+bool hv_param_is_ring(uint64_t index)
 {
     return index == HVM_PARAM_STORE_PFN || index == HVM_PARAM_CONSOLE_PFN ||
            index == HVM_PARAM_IOREQ_PFN || index == HVM_PARAM_BUFIOREQ_PFN;
@@ -187,7 +187,7 @@ static int clear_ring_pages(struct hv *hv, struct err *e, uint32_t domid,
     int rc;
 
     for ( i = 0; i < nr && n < NR_TRAVELLING; i++ )
-        if ( is_ring_page(params[i].index) && params[i].value )
+        if ( hv_param_is_ring(params[i].index) && params[i].value )
             gfns[n++] = params[i].value;
     if ( !n )
         return 0;

@@ -117,7 +117,6 @@ static int take_params(struct dest *d)
     struct session *s = &d->s;
     struct wire_param params[WIRE_PARAMS_MAX];
     struct hv_param list[HV_PARAMS_MAX];
-    struct hv_rings rings;
     struct wire_record rec;
     struct wire_state st;
     unsigned int nr, i;
@@ -139,11 +138,9 @@ static int take_params(struct dest *d)
     rc = place_new(s, s->domid, s->nr_gfns, &d->place);
     if ( rc )
         return rc;
-    describe_rings(list, nr, &rings.store_gfn, &rings.console_gfn);
-    if ( rings.store_gfn )
-        rc = place_own(d->place, rings.store_gfn);
-    if ( !rc && rings.console_gfn )
-        rc = place_own(d->place, rings.console_gfn);
+    for ( i = 0; !rc && i < nr; i++ )
+        if ( hv_param_is_ring(list[i].index) && list[i].value )
+            rc = place_own(d->place, list[i].value);
     if ( !rc )
         rc = build_params(&d->build, list, nr);
     if ( !rc )

@@ -32,7 +32,8 @@ void place_free(struct place *p);
 
 /*
  * Populate one gfn before the lanes begin, and never let a page from the
- * wire overwrite it: the rings with xenstore and console, which begin anew.
+ * wire overwrite it: the rings with xenstore, console and ioreq, which begin
+ * anew.
  */
 int place_own(struct place *p, uint64_t gfn);
 

@@ -136,6 +136,8 @@ static int set_params(struct build *b, const struct dom_built *built)
         { HVM_PARAM_STORE_EVTCHN, built->store_port },
         { HVM_PARAM_CONSOLE_PFN, built->console_gfn },
         { HVM_PARAM_CONSOLE_EVTCHN, built->console_port },
+        { HVM_PARAM_BUFIOREQ_PFN, SPECIAL_GFN(SPECIAL_BUFIOREQ) },
+        { HVM_PARAM_IOREQ_PFN, SPECIAL_GFN(SPECIAL_IOREQ) },
         { HVM_PARAM_PAGING_RING_PFN, SPECIAL_GFN(SPECIAL_PAGING) },
         { HVM_PARAM_MONITOR_RING_PFN, SPECIAL_GFN(SPECIAL_ACCESS) },
         { HVM_PARAM_SHARING_RING_PFN, SPECIAL_GFN(SPECIAL_SHARING) },
