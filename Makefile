@@ -36,6 +36,9 @@ MECHS    := $(sort $(patsubst src/%/mech.c,%,$(wildcard src/*/mech.c)))
 
 # ---- command line ----------------------------------------------------------
 CLI_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
+# Run by libxl, not by people.
+HELPER     := $(B)/libexec/xmig-save-helper
+HELPER_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/save-helper/*.c))
 
 # ---- emulated host ---------------------------------------------------------
 EMU      := $(B)/emu
@@ -53,7 +56,7 @@ EMU_PROGS := $(EMU)/xmig-emu-host $(EMU)/xmig-emu $(EMU_NET)
 
 all: lib cli emu
 lib: $(B)/lib/libxmig.so.$(SOMAJOR) $(B)/lib/libxmig.a
-cli: $(B)/bin/xmig
+cli: $(B)/bin/xmig $(HELPER)
 emu: $(EMU_SO) $(EMU_PROGS) $(EMU)/pvh-kernel
 
 .SUFFIXES:
@@ -86,6 +89,10 @@ $(B)/lib/libxmig.a: $(LIB_OBJ)
 # With the archive: dump uses the codec, which the shared library hides.
 $(CLI_OBJ): LIB_CFLAGS += -DXMIG_VERSION='"$(VERSION)"'
 $(B)/bin/xmig: $(CLI_OBJ) $(B)/lib/libxmig.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+$(HELPER): $(HELPER_OBJ) $(B)/lib/libxmig.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
@@ -135,16 +142,17 @@ BINDIR   ?= $(PREFIX)/bin
 INCDIR   ?= $(PREFIX)/include
 MANDIR   ?= $(PREFIX)/share/man
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
+LIBEXECDIR ?= $(LIBDIR)/xmig
 EMUDIR   := $(LIBDIR)/xmig/emu
 MAN      := $(wildcard docs/man/*.[1-8])
 COMP     := $(wildcard tools/*.bash-completion)
-HELPER   := $(wildcard $(B)/bin/xmig-save-helper)
 D        := $(DESTDIR)
 
 install: all
 	install -d $(D)$(BINDIR) $(D)$(INCDIR) $(D)$(LIBDIR)/pkgconfig \
-	    $(D)$(EMUDIR)/lib
+	    $(D)$(LIBEXECDIR) $(D)$(EMUDIR)/lib
 	install -m 755 $(B)/bin/* $(D)$(BINDIR)
+	install -m 755 $(HELPER) $(D)$(LIBEXECDIR)
 	install -m 644 include/xmig.h $(D)$(INCDIR)
 	install -m 644 $(B)/lib/libxmig.a $(D)$(LIBDIR)
 	install -m 755 $(B)/lib/libxmig.so.$(SOMAJOR) $(D)$(LIBDIR)
@@ -167,6 +175,7 @@ uninstall:
 	rm -f $(D)$(BINDIR)/xmig-emu $(D)$(INCDIR)/xmig.h \
 	    $(D)$(LIBDIR)/libxmig.* $(D)$(LIBDIR)/pkgconfig/xmig.pc
 	rm -rf $(D)$(EMUDIR)
+	rm -f $(D)$(LIBEXECDIR)/$(notdir $(HELPER))
 	for f in $(MAN); do \
 	    rm -f $(D)$(MANDIR)/man$${f##*.}/$${f##*/}; done
 	for f in $(COMP); do n=$${f##*/}; \
@@ -185,7 +194,8 @@ help:
 
 .PHONY: install uninstall dist clean help
 
-#: make all            libxmig, xmig and the emulated host, under build/
+#: make all            libxmig, xmig, its save helper and the emulated host,
+#:                     under build/
 #: make install        to PREFIX (/usr/local), below DESTDIR
 #: make uninstall
 #: make dist           build/xmig-VERSION.tar.gz of HEAD

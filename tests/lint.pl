@@ -119,9 +119,10 @@ sub check_include
         $why = "the host includes the guest's headers, not its programs"
             if $file =~ m{^tools/emu/host/} && $header =~ m{prog_\w+\.h$};
     }
-    elsif ( $file =~ m{^tools/[^/]+$} && $kind eq '"' )
+    elsif ( $file =~ m{^tools/(?:save-helper/)?[^/]+$} && $kind eq '"' )
     {
-        my $of_ours = exists_in($header, 'tools', 'include');
+        my $of_ours = exists_in($header, 'include',
+            $file =~ m{^(.*)/});
         my $dump = $file =~ /dump/ &&
             $header =~ /^(wire|image|err)\w*\.h$/;
         $why = "\"$header\": tools use include/xmig.h"

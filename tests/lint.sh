@@ -177,6 +177,7 @@ self_test() {
     expect_c layers tools/emu/guest/x.c '#include <unistd.h>'
     expect_c layers tools/x.c '#include "wire.h"'
     expect_c none tools/x.c '#include "xmig.h"'
+    expect_c layers tools/save-helper/x.c '#include "hv.h"'
     expect_c layers $m '#include <xenctrl.h>'
     expect_c none src/hv/hv_xen.c '#include <xenctrl.h>'
     expect_c layers $m '#include <xenstore.h>'

@@ -24,6 +24,7 @@ has_all() {
     for f in bin/xmig bin/xmig-emu include/xmig.h lib/libxmig.so.1 \
         lib/libxmig.so lib/libxmig.a lib/pkgconfig/xmig.pc \
         lib/xmig/emu/xmig-emu-host lib/xmig/emu/lib/libxencall.so.1 \
+        lib/xmig/xmig-save-helper share/man/man8/xmig-save-helper.8 \
         share/man/man1/xmig.1 share/bash-completion/completions/xmig; do
         [ -e "$root/usr/$f" ] || [ -L "$root/usr/$f" ] || { echo "$f"; false; } ||
             return 1
