@@ -14,8 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "outlane.h"
-#include "window.h"
+#include "wire.h"
 
 #define RING           4u
 #define WINDOW_PAGES   4096u     /* 16 MiB */
@@ -26,7 +25,7 @@
 struct lane_thread
 {
     struct mover *m;
-    struct outlane out;
+    struct laneout *out;
     pthread_t thread;
     bool made;
     uint64_t passed;             /* windows of this round; under lock */
@@ -195,9 +194,9 @@ static int send_round(struct lane_thread *l)
         if ( rc )
             return 0;            /* somebody else's, and he has told */
         if ( !more )
-            return outlane_round_end(&l->out);
+            return l->out->ops->round_end(l->out);
 
-        rc = outlane_window(&l->out, &m->ring[seq % RING]);
+        rc = l->out->ops->window(l->out, &m->ring[seq % RING]);
         if ( rc )
             return rc;
 
@@ -223,7 +222,7 @@ static void *lane_main(void *arg)
         if ( m->quit )
             break;
         seen = m->started;
-        outlane_round(&l->out, m->round);
+        l->out->ops->round(l->out, m->round);
         pthread_mutex_unlock(&m->lock);
 
         rc = send_round(l);
@@ -241,37 +240,39 @@ static void *lane_main(void *arg)
 
 /* ---- Engine's thread ---------------------------------------------------- */
 
-int mover_open(struct session *s, struct sendset *set, struct conn **conns,
+int mover_open(struct session *s, struct sendset *set, struct laneout **outs,
                unsigned int nr, struct mover **ret_m)
 {
-    bool zeros = (s->caps & WIRE_CAP_ZERO) &&
-                 opt_bool(s->opts, NULL, "zero-pages");
     struct mover *m = calloc(1, sizeof(*m));
     struct lane_thread *l;
     unsigned int i;
     int rc = 0;
 
     if ( !m )
+    {
+        for ( i = 0; i < nr; i++ )
+            outs[i]->ops->free(outs[i]);
         return err_set(s->err, -ENOMEM, "set up the lanes: %s",
                        err_text(-ENOMEM));
+    }
     m->s = s;
     m->set = set;
     err_init(&m->err);
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->cond, NULL);
 
+    for ( i = 0; i < nr; i++ )
+    {
+        m->lanes[i].m = m;
+        m->lanes[i].out = outs[i];
+    }
+    m->nr_lanes = nr;
+
     m->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if ( m->done_fd < 0 )
         rc = -errno;
     for ( i = 0; !rc && i < RING; i++ )
         rc = window_init(&m->ring[i], WINDOW_PAGES);
-    for ( i = 0; !rc && i < nr; i++ )
-    {
-        l = &m->lanes[i];
-        l->m = m;
-        rc = outlane_init(&l->out, conns[i], i, nr, zeros);
-        m->nr_lanes += !rc;
-    }
     for ( i = 0; !rc && i < nr; i++ )
     {
         l = &m->lanes[i];
@@ -314,7 +315,8 @@ void mover_close(struct mover *m)
     {
         if ( m->lanes[i].made )
             pthread_join(m->lanes[i].thread, NULL);
-        outlane_done(&m->lanes[i].out);
+        if ( m->lanes[i].out )
+            m->lanes[i].out->ops->free(m->lanes[i].out);
     }
     for ( i = 0; i < RING; i++ )
         window_done(&m->ring[i], m->s->hv);
@@ -368,8 +370,8 @@ void mover_error(struct mover *m, struct err *e)
     rc = m->rc;
     pthread_mutex_unlock(&m->lock);
     for ( i = 0; i < m->nr_lanes; i++ )
-        if ( err_code(m->lanes[i].out.conn->err) == rc &&
-             err_take(e, m->lanes[i].out.conn->err) )
+        if ( err_code(m->lanes[i].out->err) == rc &&
+             err_take(e, m->lanes[i].out->err) )
             return;
 }
 
@@ -397,11 +399,15 @@ bool mover_is_small(const struct mover *m, uint64_t pages)
 
 static int send_inline(struct mover *m, struct window *w)
 {
+    struct laneout *o;
     unsigned int i;
     int rc = 0;
 
     for ( i = 0; !rc && i < m->nr_lanes; i++ )
-        rc = outlane_window(&m->lanes[i].out, w);
+    {
+        o = m->lanes[i].out;
+        rc = o->ops->window(o, w);
+    }
 
     return rc;
 }
@@ -409,6 +415,7 @@ static int send_inline(struct mover *m, struct window *w)
 int mover_inline(struct mover *m, uint32_t round, bool last)
 {
     uint64_t cursor = 0, seq = 0;
+    struct laneout *o;
     struct window *w;
     unsigned int i;
     int rc;
@@ -418,7 +425,10 @@ int mover_inline(struct mover *m, uint32_t round, bool last)
     reset_round(m, round, last);
     pthread_mutex_unlock(&m->lock);
     for ( i = 0; i < m->nr_lanes; i++ )
-        outlane_round(&m->lanes[i].out, round);
+    {
+        o = m->lanes[i].out;
+        o->ops->round(o, round);
+    }
 
     do {
         w = &m->ring[seq++ % RING];
@@ -430,7 +440,10 @@ int mover_inline(struct mover *m, uint32_t round, bool last)
     if ( rc == 1 )
         rc = 0;
     for ( i = 0; !rc && i < m->nr_lanes; i++ )
-        rc = outlane_round_end(&m->lanes[i].out);
+    {
+        o = m->lanes[i].out;
+        rc = o->ops->round_end(o);
+    }
     if ( !last )
         mover_release(m);
     if ( rc )
@@ -449,13 +462,15 @@ void mover_release(struct mover *m)
 
 void mover_counts(const struct mover *m, struct mover_counts *ret)
 {
+    const struct laneout *o;
     unsigned int i;
 
     memset(ret, 0, sizeof(*ret));
     for ( i = 0; i < m->nr_lanes; i++ )
     {
-        ret->normal_pages += m->lanes[i].out.normal_pages;
-        ret->zero_pages += m->lanes[i].out.zero_pages;
-        ret->bytes += chan_bytes_written(m->lanes[i].out.conn->chan);
+        o = m->lanes[i].out;
+        ret->normal_pages += o->normal_pages;
+        ret->zero_pages += o->zero_pages;
+        ret->bytes += o->ops->bytes(o);
     }
 }

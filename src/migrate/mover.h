@@ -10,7 +10,7 @@
 #ifndef XMIG_MOVER_H
 #define XMIG_MOVER_H
 
-#include "conn.h"
+#include "laneout.h"
 #include "sendset.h"
 #include "session.h"
 
@@ -19,14 +19,14 @@ struct mover;
 struct mover_counts
 {
     uint64_t normal_pages, zero_pages;
-    uint64_t bytes;              /* on all bulk connections */
+    uint64_t bytes;              /* on all lanes */
 };
 
 /*
- * Makes the threads.  conns: nr bulk connections, borrowed; each has an
- * error record of its own.
+ * Makes the threads.  outs: nr of them, taken over, also on failure; each
+ * has an error record of its own.
  */
-int mover_open(struct session *s, struct sendset *set, struct conn **conns,
+int mover_open(struct session *s, struct sendset *set, struct laneout **outs,
                unsigned int nr, struct mover **ret_m);
 /* Threads are ended, in mid-round by raising the session's stop; m may be
  * NULL. */

@@ -7,45 +7,57 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include "wire.h"
 
 /* Pages ahead whose first line is fetched while this one is looked at. */
 #define PREFETCH_PAGES 6u
 
-int outlane_init(struct outlane *l, struct conn *conn, unsigned int lane,
-                 unsigned int nr_lanes, bool find_zeros)
+struct outlane
 {
-    memset(l, 0, sizeof(*l));
-    l->conn = conn;
-    l->lane = lane;
-    l->nr_lanes = nr_lanes;
-    l->find_zeros = find_zeros;
-    l->runs = calloc(WIRE_RUNS_MAX, sizeof(*l->runs));
-    l->iov = calloc(WIRE_DATA_MAX, sizeof(*l->iov));
-    l->meta = calloc(1, WIRE_PAGES_META_MAX);
-    if ( !l->runs || !l->iov || !l->meta )
-    {
-        outlane_done(l);
-        return -ENOMEM;
-    }
+    struct laneout out;
 
-    return 0;
+    /* set at the start, then read-only */
+    struct conn *conn;
+    unsigned int lane, nr_lanes;
+    bool find_zeros;
+
+    /* the batch under construction */
+    uint32_t round;
+    struct wire_run *runs;
+    struct iovec *iov;
+    uint8_t *meta;
+    uint32_t nr_runs, nr_data;
+    size_t nr_iov;
+
+    uint64_t round_pages;        /* all runs of this round */
+};
+
+static struct outlane *self(struct laneout *o)
+{
+    return (struct outlane *)o;
 }
 
-void outlane_done(struct outlane *l)
+static void free_lane(struct laneout *o)
 {
+    struct outlane *l = self(o);
+
     free(l->runs);
     free(l->iov);
     free(l->meta);
-    l->runs = NULL;
-    l->iov = NULL;
-    l->meta = NULL;
+    free(l);
 }
 
-void outlane_round(struct outlane *l, uint32_t round)
+static void begin_round(struct laneout *o, uint32_t round)
 {
+    struct outlane *l = self(o);
+
     l->round = round;
     l->round_pages = 0;
+}
+
+static uint64_t bytes(const struct laneout *o)
+{
+    return chan_bytes_written(((const struct outlane *)o)->conn->chan);
 }
 
 static int flush(struct outlane *l)
@@ -98,8 +110,9 @@ static void add_data(struct outlane *l, uint8_t *page)
         l->iov[l->nr_iov++] = (struct iovec){ page, PAGE_BYTES };
 }
 
-int outlane_window(struct outlane *l, const struct window *w)
+static int send_window(struct laneout *o, const struct window *w)
 {
+    struct outlane *l = self(o);
     uint64_t normal = 0, zero = 0;
     uint8_t *page;
     size_t i;
@@ -135,14 +148,15 @@ int outlane_window(struct outlane *l, const struct window *w)
     }
     if ( !rc )
         rc = flush(l);
-    l->normal_pages += normal;
-    l->zero_pages += zero;
+    o->normal_pages += normal;
+    o->zero_pages += zero;
 
     return rc;
 }
 
-int outlane_round_end(struct outlane *l)
+static int end_round(struct laneout *o)
 {
+    struct outlane *l = self(o);
     struct wire_round_end end = {
         .round = l->round,
         .next_lanes = l->nr_lanes,
@@ -156,4 +170,38 @@ int outlane_round_end(struct outlane *l)
         return err_set(l->conn->err, rc, "internal error: encode ROUND_END");
 
     return conn_send(l->conn, WIRE_ROUND_END, buf, len);
+}
+
+static const struct laneout_ops ops = {
+    .round = begin_round,
+    .window = send_window,
+    .round_end = end_round,
+    .bytes = bytes,
+    .free = free_lane,
+};
+
+int outlane_new(struct conn *conn, unsigned int lane, unsigned int nr_lanes,
+                bool find_zeros, struct laneout **ret_out)
+{
+    struct outlane *l = calloc(1, sizeof(*l));
+
+    if ( !l )
+        return -ENOMEM;
+    l->out.ops = &ops;
+    l->out.err = conn->err;
+    l->conn = conn;
+    l->lane = lane;
+    l->nr_lanes = nr_lanes;
+    l->find_zeros = find_zeros;
+    l->runs = calloc(WIRE_RUNS_MAX, sizeof(*l->runs));
+    l->iov = calloc(WIRE_DATA_MAX, sizeof(*l->iov));
+    l->meta = calloc(1, WIRE_PAGES_META_MAX);
+    if ( !l->runs || !l->iov || !l->meta )
+    {
+        free_lane(&l->out);
+        return -ENOMEM;
+    }
+    *ret_out = &l->out;
+
+    return 0;
 }

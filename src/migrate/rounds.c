@@ -9,11 +9,13 @@
  * difference is what it was when the types were last walked, nothing has
  * gone unnoticed.  Else the types are walked again.
  */
-#include "source.h"
+#include "rounds.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+
+#include "suspend.h"
 
 /* Give the guest a few chances to hold still during the walk. */
 #define WALK_TRIES 3
@@ -29,9 +31,9 @@
 
 /* Find out what is populated, from the hypervisor; gfns that changed are
  * made pending. */
-static int walk_types(struct source *src)
+static int walk_types(struct rounds *r)
 {
-    struct session *s = &src->s;
+    struct session *s = r->s;
     struct pageset ram = { 0 };
     struct hv_domain before, after;
     unsigned int try;
@@ -56,16 +58,16 @@ static int walk_types(struct source *src)
         goto out;
 
     /* Both ways: what is new, and what has gone. */
-    pageset_copy(&src->log, &ram);
-    pageset_andnot(&src->log, &src->set.present);
-    sendset_pend_set(&src->set, &src->log);
-    pageset_copy(&src->log, &src->set.present);
-    pageset_andnot(&src->log, &ram);
-    sendset_pend_set(&src->set, &src->log);
-    pageset_zero(&src->log);
+    pageset_copy(&r->log, &ram);
+    pageset_andnot(&r->log, &r->set.present);
+    sendset_pend_set(&r->set, &r->log);
+    pageset_copy(&r->log, &r->set.present);
+    pageset_andnot(&r->log, &ram);
+    sendset_pend_set(&r->set, &r->log);
+    pageset_zero(&r->log);
 
     /* Gone ones stay present until the round has told the peer. */
-    src->tot_offset = (int64_t)after.tot_pages - (int64_t)ram.count;
+    r->tot_offset = (int64_t)after.tot_pages - (int64_t)ram.count;
     LOG_DEBUG(s->logger, "walked %lu gfns: %lu populated, %lu pages",
               (unsigned long)s->nr_gfns, (unsigned long)ram.count,
               (unsigned long)after.tot_pages);
@@ -77,20 +79,20 @@ out:
 }
 
 /* How many pending gfns are populated that were not known to be. */
-static int count_additions(struct source *src, uint64_t *ret_count)
+static int count_additions(struct rounds *r, uint64_t *ret_count)
 {
-    struct session *s = &src->s;
-    struct pageset *fresh = &src->log;
+    struct session *s = r->s;
+    struct pageset *fresh = &r->log;
     struct gfn_run run;
     int rc = 0;
 
     *ret_count = 0;
-    if ( pageset_count_and(&src->set.pending, &src->set.present) ==
-         src->set.pending.count )
+    if ( pageset_count_and(&r->set.pending, &r->set.present) ==
+         r->set.pending.count )
         return 0;
 
-    pageset_copy(fresh, &src->set.pending);
-    pageset_andnot(fresh, &src->set.present);
+    pageset_copy(fresh, &r->set.pending);
+    pageset_andnot(fresh, &r->set.present);
     run.first = run.count = 0;
     while ( !rc && pageset_next_run(fresh, run.first + run.count, 1024,
                                     &run) )
@@ -106,99 +108,99 @@ static int count_additions(struct source *src, uint64_t *ret_count)
  * After a dirty log was merged: has anything been given up unnoticed?  Then
  * walk.  tot_pages is the domain's count now.
  */
-static int balloon_check(struct source *src, uint64_t tot_pages)
+static int balloon_check(struct rounds *r, uint64_t tot_pages)
 {
     uint64_t additions;
     int64_t known;
-    int rc = count_additions(src, &additions);
+    int rc = count_additions(r, &additions);
 
     if ( rc )
         return rc;
-    known = (int64_t)(src->set.present.count + additions);
-    if ( (int64_t)tot_pages - known == src->tot_offset )
+    known = (int64_t)(r->set.present.count + additions);
+    if ( (int64_t)tot_pages - known == r->tot_offset )
         return 0;
 
-    return walk_types(src);
+    return walk_types(r);
 }
 
-int rounds_begin(struct source *src)
+int rounds_begin(struct rounds *r, bool live)
 {
-    struct session *s = &src->s;
+    struct session *s = r->s;
     int rc;
 
-    rc = sendset_init(&src->set, s->nr_gfns);
+    rc = sendset_init(&r->set, s->nr_gfns);
     if ( !rc )
-        rc = pageset_init(&src->log, s->nr_gfns);
+        rc = pageset_init(&r->log, s->nr_gfns);
     if ( rc )
         return err_set(s->err, rc, "keep account of %lu gfns: %s",
                        (unsigned long)s->nr_gfns, err_text(rc));
     /* In this order: what is populated from here on is in the log. */
-    rc = hv_dirty_open(s->hv, s->err, s->domid, s->nr_gfns, &src->dirty);
+    if ( live )
+        rc = hv_dirty_open(s->hv, s->err, s->domid, s->nr_gfns, &r->dirty);
+    if ( !rc )
+        rc = walk_types(r);
     if ( rc )
         return rc;
-    rc = walk_types(src);
-    if ( rc )
-        return rc;
-    pageset_copy(&src->set.present, &src->set.pending);
-    s->total_pages = src->set.present.count;
+    pageset_copy(&r->set.present, &r->set.pending);
+    s->total_pages = r->set.present.count;
 
     return 0;
 }
 
-void rounds_end(struct source *src)
+void rounds_end(struct rounds *r)
 {
-    mover_close(src->mover);
-    src->mover = NULL;
-    hv_dirty_close(src->dirty);
-    src->dirty = NULL;
-    sendset_done(&src->set);
-    pageset_done(&src->log);
+    mover_close(r->mover);
+    r->mover = NULL;
+    hv_dirty_close(r->dirty);
+    r->dirty = NULL;
+    sendset_done(&r->set);
+    pageset_done(&r->log);
 }
 
 /* ---- Figures ------------------------------------------------------------ */
 
-static void tell(struct source *src, uint64_t round_pages,
+static void tell(struct rounds *r, uint64_t round_pages,
                  const struct mover_counts *before)
 {
-    struct session *s = &src->s;
+    struct session *s = r->s;
     struct mover_counts c;
     struct xmig_stats *now;
     uint64_t done;
 
-    mover_counts(src->mover, &c);
+    mover_counts(r->mover, &c);
     done = c.normal_pages + c.zero_pages -
            (before->normal_pages + before->zero_pages);
     if ( done > round_pages )
         done = round_pages;
 
     now = stats_edit(s->stats);
-    now->transferred_bytes = c.bytes +
-                             chan_bytes_written(src->ctl->chan);
+    now->transferred_bytes = c.bytes + (r->peer->bytes
+                                        ? r->peer->bytes(r->data) : 0);
     now->normal_pages = c.normal_pages;
     now->duplicate_pages = c.zero_pages;
     now->remaining_bytes = (round_pages - done) * PAGE_BYTES;
     stats_edited(s->stats);
 
     /* The first round is most of the way; the rest share what is left. */
-    if ( !src->round && round_pages )
+    if ( !r->round && round_pages )
         stats_permille(s->stats, done * 900 / round_pages);
     stats_tell(s->stats);
 }
 
-static uint64_t pause_for(const struct source *src, uint64_t pages)
+static uint64_t pause_for(const struct rounds *r, uint64_t pages)
 {
     /* What lies beside the pages: suspending, state, three messages. */
-    uint64_t fixed_us = 1500 + src->rtt_us * 2;
+    uint64_t fixed_us = 1500 + r->rtt_us * 2;
 
-    if ( !src->goodput_bps )
+    if ( !r->goodput_bps )
         return fixed_us;
 
     return fixed_us + (uint64_t)((double)pages * PAGE_BYTES * US_PER_S /
-                                 (double)src->goodput_bps);
+                                 (double)r->goodput_bps);
 }
 
 /* A short round says little about the rate, a long one much. */
-static void learn_rate(struct source *src, uint64_t bytes, uint64_t us)
+static void learn_rate(struct rounds *r, uint64_t bytes, uint64_t us)
 {
     double rate, weight;
 
@@ -206,108 +208,87 @@ static void learn_rate(struct source *src, uint64_t bytes, uint64_t us)
         return;
     rate = (double)bytes * US_PER_S / (double)us;
     weight = us >= 100 * US_PER_MS ? 1 : (double)us / (100 * US_PER_MS);
-    if ( !src->goodput_bps )
+    if ( !r->goodput_bps )
         weight = 1;
-    src->goodput_bps += (uint64_t)((rate - (double)src->goodput_bps) *
+    r->goodput_bps += (uint64_t)((rate - (double)r->goodput_bps) *
                                    weight);
-    if ( !src->goodput_bps )
-        src->goodput_bps = 1;
+    if ( !r->goodput_bps )
+        r->goodput_bps = 1;
 }
 
 /* ---- One round ---------------------------------------------------------- */
 
-static int send_round_record(struct source *src, bool last)
+static int begin_round(struct rounds *r, bool last)
 {
-    struct wire_round r = {
-        .round = src->round,
-        .flags = last ? WIRE_ROUND_LAST : 0,
-        .pages = src->set.pending.count,
-        .dirty = src->set.pending.count,
-    };
-    uint8_t buf[32];
-    size_t len;
-    int rc = wire_round_encode(&r, buf, sizeof(buf), &len);
-
-    if ( rc )
-        return err_set(src->s.err, rc, "internal error: encode ROUND");
-
-    return conn_send(src->ctl, WIRE_ROUND, buf, len);
-}
-
-/* Both journals hold the permission before the guest is ever suspended. */
-static int arm(struct source *src)
-{
-    int rc = journal_append(src->journal, JOURNAL_PERMIT, true, src->s.err);
-
-    src->asked_arm = !rc;
-
-    return rc ? rc : conn_send_empty(src->ctl, WIRE_ARM);
+    return r->peer->begin ? r->peer->begin(r->data, r->round, last,
+                                           r->set.pending.count) : 0;
 }
 
 /* The mover's threads work: keep an eye on everything else. */
-static int watch_round(struct source *src, uint64_t pages,
+static int watch_round(struct rounds *r, int control_fd, uint64_t pages,
                        const struct mover_counts *before)
 {
-    struct session *s = &src->s;
-    int rc = 0;
+    struct session *s = r->s;
+    int rc = 0, n;
 
     while ( !rc )
     {
         struct pollfd pfd[] = {
-            { .fd = mover_fd(src->mover), .events = POLLIN },
-            { .fd = chan_fd(src->ctl->chan), .events = POLLIN },
+            { .fd = mover_fd(r->mover), .events = POLLIN },
+            { .fd = control_fd, .events = POLLIN },
             { .fd = s->stop->fd, .events = POLLIN },
         };
-        int r = poll(pfd, 3, TICK_MS);
 
-        if ( r < 0 && errno != EINTR )
+        n = poll(pfd, 3, TICK_MS);
+        if ( n < 0 && errno != EINTR )
             rc = err_set(s->err, -errno, "wait for the round: %s",
                          err_text(-errno));
-        else if ( r > 0 && pfd[0].revents )
+        else if ( n > 0 && pfd[0].revents )
             break;
-        else if ( r > 0 && pfd[2].revents )
+        else if ( n > 0 && pfd[2].revents )
             rc = cancel_check(s->stop);
-        else if ( r > 0 && pfd[1].revents )
-            rc = source_control(src);
-        else if ( deadline_passed(src->live_deadline_us) )
+        else if ( n > 0 && pfd[1].revents )
+            rc = r->peer->control(r->data);
+        else if ( deadline_passed(r->live_deadline_us) )
             rc = err_set(s->err, -ETIMEDOUT, "the migration did not come to "
                          "its end within \"timeout\"");
-        tell(src, pages, before);
+        tell(r, pages, before);
     }
 
     return rc;
 }
 
-static int live_round(struct source *src)
+static int live_round(struct rounds *r, int control_fd)
 {
-    uint64_t pages = src->set.pending.count;
+    uint64_t pages = r->set.pending.count;
     struct mover_counts before;
-    int rc, r;
+    int rc, moved;
 
-    mover_counts(src->mover, &before);
-    rc = send_round_record(src, false);
+    mover_counts(r->mover, &before);
+    rc = begin_round(r, false);
     if ( rc )
         return rc;
 
-    if ( src->round && mover_is_small(src->mover, pages) )
+    if ( r->round && mover_is_small(r->mover, pages) )
     {
-        rc = mover_inline(src->mover, src->round, false);
+        rc = mover_inline(r->mover, r->round, false);
     }
     else
     {
-        mover_start(src->mover, src->round, false);
-        rc = src->round ? 0 : arm(src);
+        mover_start(r->mover, r->round, false);
+        if ( !r->round && r->peer->meanwhile )
+            rc = r->peer->meanwhile(r->data);
         if ( !rc )
-            rc = watch_round(src, pages, &before);
+            rc = watch_round(r, control_fd, pages, &before);
         if ( rc )
-            session_fail(&src->s, rc);
-        r = mover_finish(src->mover);
-        rc = rc ? rc : r;
+            session_fail(r->s, rc);
+        moved = mover_finish(r->mover);
+        rc = rc ? rc : moved;
     }
+    if ( !rc && r->peer->placed )
+        rc = r->peer->placed(r->data, r->round);
     if ( !rc )
-        rc = source_await_round(src, src->round);
-    if ( !rc )
-        tell(src, pages, &before);
+        tell(r, pages, &before);
 
     return rc;
 }
@@ -315,9 +296,9 @@ static int live_round(struct source *src)
 /* ---- Live rounds -------------------------------------------------------- */
 
 /* Between rounds: what was dirtied meanwhile, and is the guest well? */
-static int collect(struct source *src)
+static int collect(struct rounds *r)
 {
-    struct session *s = &src->s;
+    struct session *s = r->s;
     struct hv_domain info;
     uint64_t nr_gfns;
     int rc;
@@ -333,47 +314,47 @@ static int collect(struct source *src)
                        s->domid, (unsigned long)s->nr_gfns,
                        (unsigned long)nr_gfns);
 
-    rc = hv_dirty_fetch(src->dirty, s->err, false, &src->log, NULL);
+    rc = hv_dirty_fetch(r->dirty, s->err, false, &r->log, NULL);
     if ( rc )
         return rc;
-    sendset_pend_set(&src->set, &src->log);
-    pageset_zero(&src->log);
+    sendset_pend_set(&r->set, &r->log);
+    pageset_zero(&r->log);
 
-    return balloon_check(src, info.tot_pages);
+    return balloon_check(r, info.tot_pages);
 }
 
-static void account(struct source *src, struct round_stats *st,
+static void account(struct rounds *r, struct round_stats *st,
                     uint64_t begin_us, const struct mover_counts *before)
 {
     struct mover_counts after;
     struct xmig_stats *now;
 
-    mover_counts(src->mover, &after);
-    st->round = src->round;
+    mover_counts(r->mover, &after);
+    st->round = r->round;
     st->sent_pages = after.normal_pages + after.zero_pages -
                      before->normal_pages - before->zero_pages;
     st->sent_bytes = after.bytes - before->bytes;
     st->duration_us = clock_now_us() - begin_us;
-    learn_rate(src, st->sent_bytes, st->duration_us);
-    st->dirty_pages = src->set.pending.count + src->set.held.count;
-    st->goodput_bps = src->goodput_bps;
-    st->expected_downtime_us = pause_for(src, st->dirty_pages);
+    learn_rate(r, st->sent_bytes, st->duration_us);
+    st->dirty_pages = r->set.pending.count + r->set.held.count;
+    st->goodput_bps = r->goodput_bps;
+    st->expected_downtime_us = pause_for(r, st->dirty_pages);
 
-    now = stats_edit(src->s.stats);
-    now->rounds = src->round + 1;
+    now = stats_edit(r->s->stats);
+    now->rounds = r->round + 1;
     now->bandwidth_bps = st->duration_us
                          ? st->sent_bytes * US_PER_S / st->duration_us : 0;
     now->dirty_pages_rate = st->duration_us
                             ? st->dirty_pages * US_PER_S / st->duration_us
                             : 0;
     now->expected_downtime_us = st->expected_downtime_us;
-    now->skipped_pages = src->set.skipped.count;
+    now->skipped_pages = r->set.skipped.count;
     now->remaining_bytes = st->dirty_pages * PAGE_BYTES;
-    stats_edited(src->s.stats);
-    stats_permille(src->s.stats, 900 + (src->round < 9 ? src->round : 9) * 9);
-    stats_tell(src->s.stats);
+    stats_edited(r->s->stats);
+    stats_permille(r->s->stats, 900 + (r->round < 9 ? r->round : 9) * 9);
+    stats_tell(r->s->stats);
 
-    LOG_DETAIL(src->s.logger, "round %u: %lu pages, %lu KiB in %lu us, "
+    LOG_DETAIL(r->s->logger, "round %u: %lu pages, %lu KiB in %lu us, "
                "%lu pages dirty, pause would be %lu us", st->round,
                (unsigned long)st->sent_pages,
                (unsigned long)(st->sent_bytes >> 10),
@@ -382,84 +363,81 @@ static void account(struct source *src, struct round_stats *st,
                (unsigned long)st->expected_downtime_us);
 }
 
-int rounds_live(struct source *src)
+int rounds_live(struct rounds *r, int control_fd)
 {
-    struct session *s = &src->s;
+    struct session *s = r->s;
     enum mech_verdict verdict = MECH_GO_ON;
     uint64_t timeout_us = opt_u64(s->opts, NULL, "timeout"), begin_us;
     struct mover_counts before;
     struct round_stats st;
     int rc;
 
-    src->live_deadline_us = timeout_us ? deadline_in(timeout_us)
+    r->live_deadline_us = timeout_us ? deadline_in(timeout_us)
                                        : DEADLINE_NEVER;
-    for ( src->round = 0; ; src->round++ )
+    for ( r->round = 0; ; r->round++ )
     {
         begin_us = clock_now_us();
-        mover_counts(src->mover, &before);
-        sendset_pend_held(&src->set);
-        rc = engine_select(s, &src->set, MECH_LIVE);
+        mover_counts(r->mover, &before);
+        sendset_pend_held(&r->set);
+        rc = engine_select(s, &r->set, MECH_LIVE);
         if ( !rc )
-            rc = live_round(src);
-        if ( !rc && !src->round )
-        {
-            rc = source_await(src, &src->armed);
-            if ( !rc )
-                rc = state_set(&s->state, s->err, STATE_ARMED);
-        }
+            rc = live_round(r, control_fd);
         if ( !rc )
-            rc = collect(src);
+            rc = collect(r);
         if ( rc )
             return rc;
 
-        account(src, &st, begin_us, &before);
+        account(r, &st, begin_us, &before);
         rc = engine_verdict(s, &st, &verdict);
         if ( rc || verdict != MECH_GO_ON )
             break;
-        if ( deadline_passed(src->live_deadline_us) )
+        if ( deadline_passed(r->live_deadline_us) )
             return err_set(s->err, -ETIMEDOUT, "the migration did not come "
                            "to its end within \"timeout\"");
     }
-    src->round++;
+    r->round++;
 
     return rc;
 }
 
 /* ---- The last round ----------------------------------------------------- */
 
-int rounds_last_collect(struct source *src, const struct hv_domain *info)
+int rounds_last_collect(struct rounds *r, const struct hv_domain *info)
 {
-    struct session *s = &src->s;
+    struct session *s = r->s;
     int rc;
 
-    rc = hv_dirty_fetch(src->dirty, s->err, true, &src->log, NULL);
-    if ( rc )
-        return rc;
-    sendset_pend_set(&src->set, &src->log);
-    pageset_zero(&src->log);
-    sendset_pend_held(&src->set);
-    rc = balloon_check(src, info->tot_pages);
+    if ( r->dirty )
+    {
+        rc = hv_dirty_fetch(r->dirty, s->err, true, &r->log, NULL);
+        if ( rc )
+            return rc;
+        sendset_pend_set(&r->set, &r->log);
+        pageset_zero(&r->log);
+    }
+    sendset_pend_held(&r->set);
+    rc = balloon_check(r, info->tot_pages);
     if ( !rc )
-        rc = engine_select(s, &src->set, MECH_SWITCHOVER);
+        rc = engine_select(s, &r->set, MECH_SWITCHOVER);
 
     return rc;
 }
 
-int rounds_last_start(struct source *src)
+int rounds_last_start(struct rounds *r)
 {
-    int rc = send_round_record(src, true);
+    int rc = begin_round(r, true);
 
     if ( rc )
         return rc;
-    src->last_by_threads = src->set.pending.count > LAST_INLINE_PAGES;
-    if ( src->last_by_threads )
-        mover_start(src->mover, src->round, true);
+    r->last_by_threads = r->set.pending.count > LAST_INLINE_PAGES;
+    if ( r->last_by_threads )
+        mover_start(r->mover, r->round, true);
 
     return 0;
 }
 
-int rounds_last_finish(struct source *src)
+int rounds_last_finish(struct rounds *r)
 {
-    return src->last_by_threads ? mover_finish(src->mover)
-                                : mover_inline(src->mover, src->round, true);
+    return r->last_by_threads ? mover_finish(r->mover)
+                                : mover_inline(r->mover, r->round, true);
 }

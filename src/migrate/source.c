@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outlane.h"
 #include "recover.h"
 #include "settle.h"
 
@@ -188,14 +189,14 @@ static int send_memory(struct source *src)
     do {
         m.nr_ranges = 0;
         more = false;
-        while ( !rc && pageset_next_run(&src->set.present,
+        while ( !rc && pageset_next_run(&src->rounds.set.present,
                                         run.first + run.count, 0, &run) )
         {
             ranges[m.nr_ranges++] = (struct wire_range){ run.first,
                                                          run.count };
             if ( m.nr_ranges == most )
             {
-                more = pageset_next_set(&src->set.present,
+                more = pageset_next_set(&src->rounds.set.present,
                                         run.first + run.count) < s->nr_gfns;
                 break;
             }
@@ -214,6 +215,30 @@ static int send_memory(struct source *src)
     free(buf);
 
     return rc;
+}
+
+static int open_mover(struct source *src)
+{
+    struct session *s = &src->s;
+    bool zeros = (s->caps & WIRE_CAP_ZERO) &&
+                 opt_bool(s->opts, NULL, "zero-pages");
+    struct laneout *outs[WIRE_LANES_MAX];
+    unsigned int i;
+    int rc;
+
+    for ( i = 0; i < s->nr_lanes; i++ )
+    {
+        rc = outlane_new(src->lanes[i], i, s->nr_lanes, zeros, &outs[i]);
+        if ( rc )
+        {
+            while ( i-- )
+                outs[i]->ops->free(outs[i]);
+            return err_set(s->err, rc, "set up the lanes: %s", err_text(rc));
+        }
+    }
+
+    return mover_open(s, &src->rounds.set, outs, s->nr_lanes,
+                      &src->rounds.mover);
 }
 
 static int set_up(struct source *src)
@@ -255,7 +280,7 @@ static int set_up(struct source *src)
     if ( !rc )
         rc = suspend_open(&src->su, s->hv, s->store, s->err, s->domid);
     if ( !rc )
-        rc = rounds_begin(src);
+        rc = rounds_begin(&src->rounds, true);
     if ( !rc )
         rc = send_memory(src);
     if ( !rc )
@@ -265,7 +290,7 @@ static int set_up(struct source *src)
     if ( !rc )
         rc = source_join_lanes(src);
     if ( !rc )
-        rc = mover_open(s, &src->set, src->lanes, s->nr_lanes, &src->mover);
+        rc = open_mover(src);
 
     return rc;
 }
@@ -309,8 +334,8 @@ static void find_cause(struct source *src, int rc)
         if ( err_code(s->err) )
             return;
     }
-    if ( src->mover )
-        mover_error(src->mover, s->err);
+    if ( src->rounds.mover )
+        mover_error(src->rounds.mover, s->err);
     err_take(s->err, &src->ctl_err);
 }
 
@@ -352,7 +377,7 @@ static int roll_back(struct source *src, int rc)
     err_init(&quiet);
     /* First of all: it stands still.  So does one that obeyed a request of
      * an earlier migration, after it had been seen to run. */
-    if ( src->suspended || (src->dirty && is_suspended(s)) )
+    if ( src->suspended || (src->rounds.dirty && is_suspended(s)) )
     {
         src->suspended = true;
         src->su.err = &quiet;
@@ -369,14 +394,14 @@ static int roll_back(struct source *src, int rc)
     if ( state_get(&s->state) != STATE_IDLE )
         state_set(&s->state, NULL, STATE_ROLLBACK);
 
-    if ( src->mover )
-        mover_close(src->mover);
-    src->mover = NULL;
+    if ( src->rounds.mover )
+        mover_close(src->rounds.mover);
+    src->rounds.mover = NULL;
     cancel_lower(s->stop);
     if ( src->renamed )
         store_rename(s->store, NULL, s->domid, s->name);
     tell_peer(src);
-    rounds_end(src);
+    rounds_end(&src->rounds);
 
     /* Open for as long as the guest may still obey a request to suspend. */
     if ( src->journal && src->su.asked )
@@ -403,7 +428,7 @@ static int finish(struct source *src)
     stats_end(s->stats);
     stats_tell(s->stats);
 
-    rounds_end(src);
+    rounds_end(&src->rounds);
     err_init(&quiet);
     rc = hv_destroy(s->hv, &quiet, s->domid);
     if ( !rc || rc == -ENOENT )
@@ -434,7 +459,7 @@ static int in_doubt(struct source *src, int rc)
 {
     struct session *s = &src->s;
 
-    rounds_end(src);
+    rounds_end(&src->rounds);
     journal_append(src->journal, JOURNAL_IN_DOUBT, true, NULL);
     state_set(&s->state, s->err, STATE_IN_DOUBT);
 
@@ -463,7 +488,7 @@ static int run(struct source *src)
 
     rc = state_set(&s->state, s->err, STATE_LIVE);
     if ( !rc )
-        rc = rounds_live(src);
+        rc = rounds_live(&src->rounds, chan_fd(src->ctl->chan));
     if ( !rc )
         rc = switchover(src);
     if ( rc )
@@ -496,6 +521,9 @@ int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
     src->s.stop = &x->stop;
     src->s.stats = &x->stats;
     src->s.domid = domid;
+    src->rounds.s = &src->s;
+    src->rounds.peer = &source_peer;
+    src->rounds.data = src;
     src->host = host;
     src->port = port ? port : XMIG_PORT;
     err_init(&src->ctl_err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * A migration at the source, as its parts see it.  Private to source*.c,
- * rounds.c and switchover.c; everything in it belongs to the engine's thread
- * unless the mover has it (mover.h).
+ * A migration at the source, as its parts see it.  Private to source*.c and
+ * switchover.c; everything in it belongs to the engine's thread unless the
+ * mover has it (mover.h).
  */
 #ifndef XMIG_SOURCE_H
 #define XMIG_SOURCE_H
@@ -10,8 +10,7 @@
 #include "conn.h"
 #include "describe.h"
 #include "journal.h"
-#include "mover.h"
-#include "sendset.h"
+#include "rounds.h"
 #include "session.h"
 #include "suspend.h"
 
@@ -25,7 +24,6 @@ struct source
     const char *host;
     uint16_t port;
     uint8_t token[IDENT_BYTES];
-    uint64_t rtt_us;             /* of HELLO */
     struct conn *ctl;
     struct err ctl_err;          /* transport; the session's has what the
                                     peer says */
@@ -40,19 +38,7 @@ struct source
     uint64_t acked_rounds;       /* rounds that D has placed */
     uint64_t unpause_us;         /* RUNNING's */
 
-    /* memory */
-    struct hv_dirty *dirty;
-    struct pageset log;          /* scratch: one fetch of the dirty log */
-    struct sendset set;
-    struct mover *mover;
-    int64_t tot_offset;          /* tot_pages - gfns known as populated, when
-                                    nothing escaped us */
-
-    /* rounds */
-    unsigned int round;          /* being sent, or the next */
-    uint64_t goodput_bps;
-    uint64_t live_deadline_us;
-    bool last_by_threads;        /* the last round is the mover's threads' */
+    struct rounds rounds;        /* memory */
 
     struct suspend su;
     bool suspended;              /* by us: resume it on failure */
@@ -80,22 +66,10 @@ int source_await_round(struct source *src, unsigned int round);
 int source_poll(struct source *src);
 int source_send_alive(struct source *src);
 
-/* ---- rounds.c ----------------------------------------------------------- */
+/* ---- source_peer.c ------------------------------------------------------ */
 
-/* Log-dirty on, what is populated found out. */
-int rounds_begin(struct source *src);
-/* Copy while the guest runs, until it is time to switch over; armed then. */
-int rounds_live(struct source *src);
-/*
- * The guest is suspended, info is what the hypervisor says of it: collect
- * what is left; begin to send it as the last round, if there is enough of it
- * for the threads; send it, or wait until it is sent.
- */
-int rounds_last_collect(struct source *src, const struct hv_domain *info);
-int rounds_last_start(struct source *src);
-int rounds_last_finish(struct source *src);
-/* Log-dirty off, threads ended, nothing mapped. */
-void rounds_end(struct source *src);
+/* data is the struct source. */
+extern const struct rounds_peer source_peer;
 
 /* ---- switchover.c ------------------------------------------------------- */
 

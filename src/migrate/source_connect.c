@@ -68,7 +68,7 @@ int source_connect(struct source *src)
         rc = hello_recv(src->ctl, s, &theirs, &s->caps);
     if ( rc )
         return rc;
-    src->rtt_us = clock_now_us() - begin_us;
+    src->rounds.rtt_us = clock_now_us() - begin_us;
 
     if ( theirs.role != WIRE_CONTROL ||
          !ident_equal(theirs.id, s->id) || ident_is_null(theirs.token) )
@@ -153,7 +153,7 @@ static int round_acked(struct source *src, const struct wire_record *rec)
 
     if ( rc )
         return rc;
-    if ( ack.round != src->acked_rounds || ack.round > src->round )
+    if ( ack.round != src->acked_rounds || ack.round > src->rounds.round )
         return err_set(src->s.err, -EPROTO, "ROUND_ACK for round %u where "
                        "%lu was due", ack.round,
                        (unsigned long)src->acked_rounds);

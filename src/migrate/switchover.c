@@ -91,9 +91,9 @@ static int send_state_end(struct source *src)
     size_t len;
     int rc;
 
-    mover_counts(src->mover, &c);
+    mover_counts(src->rounds.mover, &c);
     end.sent_pages = c.normal_pages + c.zero_pages;
-    end.populated_pages = src->set.present.count;
+    end.populated_pages = src->rounds.set.present.count;
     rc = wire_state_end_encode(&end, buf, sizeof(buf), &len);
     if ( rc )
         return err_set(src->s.err, rc, "internal error: encode STATE_END");
@@ -130,18 +130,18 @@ int switchover(struct source *src)
     rc = state_set(&s->state, s->err, STATE_SWITCHOVER);
 
     if ( !rc )
-        rc = rounds_last_collect(src, &info);
+        rc = rounds_last_collect(&src->rounds, &info);
     t2 = clock_now_us();
     if ( !rc )
         rc = engine_switchover(s);
     if ( !rc )
-        rc = rounds_last_start(src);
+        rc = rounds_last_start(&src->rounds);
     if ( !rc )
         rc = send_tsc(src);
     if ( !rc )
         rc = send_context(src);
     if ( !rc )
-        rc = rounds_last_finish(src);
+        rc = rounds_last_finish(&src->rounds);
     if ( !rc )
         rc = send_state_end(src);
     if ( !rc )

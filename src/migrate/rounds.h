@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The rounds of a migration at the source: log-dirty, what is to be sent,
+ * the mover, the verdicts.  What there is at the other end, a peer that
+ * speaks the session protocol or the mere reader of a stream, is told and
+ * asked through struct rounds_peer.
+ *
+ * Thread: the engine's.
+ */
+#ifndef XMIG_ROUNDS_H
+#define XMIG_ROUNDS_H
+
+#include "mover.h"
+#include "sendset.h"
+#include "session.h"
+
+/* Any may be NULL: then there is nothing to be done. */
+struct rounds_peer
+{
+    /* The round is about to be sent. */
+    int (*begin)(void *data, unsigned int round, bool last, uint64_t pages);
+    /* The first round is being sent by threads: time for what takes time. */
+    int (*meanwhile)(void *data);
+    /* While threads send: control() is called when fd is readable. */
+    int (*control)(void *data);
+    /* The round has been sent: wait until the peer has placed it. */
+    int (*placed)(void *data, unsigned int round);
+    /* Bytes written beside the lanes' so far. */
+    uint64_t (*bytes)(void *data);
+};
+
+struct rounds
+{
+    /* set at the start, then read-only */
+    struct session *s;
+    const struct rounds_peer *peer;
+    void *data;                  /* of peer */
+    uint64_t rtt_us;             /* one question and its answer */
+
+    struct hv_dirty *dirty;
+    struct pageset log;          /* scratch: one fetch of the dirty log */
+    struct sendset set;
+    struct mover *mover;         /* opened by the caller, closed here */
+    int64_t tot_offset;          /* tot_pages - gfns known as populated, when
+                                    nothing escaped us */
+    unsigned int round;          /* being sent, or the next */
+    uint64_t goodput_bps;
+    uint64_t live_deadline_us;
+    bool last_by_threads;        /* the last round is the mover's threads' */
+};
+
+/* What is populated found out; log-dirty on before, if live. */
+int rounds_begin(struct rounds *r, bool live);
+/* Copy while the guest runs, until it is time to switch over.  control_fd:
+ * see struct rounds_peer, -1 = none. */
+int rounds_live(struct rounds *r, int control_fd);
+/*
+ * The guest is suspended, info is what the hypervisor says of it: collect
+ * what is left; begin to send it as the last round, if there is enough of it
+ * for the threads; send it, or wait until it is sent.
+ */
+int rounds_last_collect(struct rounds *r, const struct hv_domain *info);
+int rounds_last_start(struct rounds *r);
+int rounds_last_finish(struct rounds *r);
+/* Log-dirty off, threads ended, nothing mapped.  No-op on a zeroed one. */
+void rounds_end(struct rounds *r);
+
+#endif
