@@ -496,6 +496,8 @@ int machine_init(struct machine *m, uint64_t bytes, bool untouched)
     if ( fcntl(m->memfd, F_ADD_SEALS,
                F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) )
         goto fail;
+    /* A machine's RAM is in no LRU list: its mappings need no recency. */
+    posix_fadvise(m->memfd, 0, 0, POSIX_FADV_NOREUSE);
     m->base = mmap(NULL, m->nr_frames * PAGE_BYTES, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_NORESERVE, m->memfd, 0);
     if ( m->base == MAP_FAILED )
