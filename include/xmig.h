@@ -279,6 +279,65 @@ int xmig_save(struct xmig *s, uint32_t domid, int fd, unsigned int flags);
 int xmig_restore(struct xmig *s, int fd, const char *config, bool paused,
                  uint32_t *ret_domid);
 
+/* ---- Memory and state alone --------------------------------------------- */
+
+/*
+ * For a toolstack that creates, suspends and starts its domains itself and
+ * wants memory and state moved, as by xc_domain_save() and
+ * xc_domain_restore(): a stream of libxc's (version 3) that stock tools write
+ * and read, with the toolstack's own bytes around it.
+ */
+
+/* What the toolstack does; 0, or -errno to give up. */
+struct xmig_image_hooks
+{
+    /* Saving: suspend the guest (required). */
+    int (*suspend)(void *data);
+    /* Saving: have the device model log the pages that it writes, or no
+     * longer; NULL = there is none. */
+    int (*log_devices)(void *data, bool on);
+    /* Restoring: the CPU policy is set, memory comes next; missing:
+     * XMIG_IMAGE_NO_*, which the stream did not bring.  May be NULL. */
+    int (*static_done)(void *data, unsigned int missing);
+};
+#define XMIG_IMAGE_NO_CPUID 1u
+#define XMIG_IMAGE_NO_MSRS  2u
+
+/*
+ * Would domid, at either end, be carried by the two functions below?
+ *   -EINVAL  no, and the reasons; -ENOENT
+ */
+int xmig_image_carried(struct xmig *s, uint32_t domid);
+
+/*
+ * Write domid's memory and state to fd, up to END.  Live: while the guest
+ * runs, in rounds (options downtime-limit, bandwidth, precopy.*), until the
+ * hook suspends it.  It is left suspended, also after a failure of a later
+ * step: whether it goes on is the toolstack's to say.  downtime_us of the
+ * figures ends with the last byte.
+ *
+ *   -ECANCELED, -EPIPE, -EBUSY (precopy.abort-if-busy), what a hook returned
+ */
+int xmig_image_save(struct xmig *s, uint32_t domid, int fd, bool live,
+                    const struct xmig_image_hooks *hooks, void *data);
+
+/* The rings of xenstore and console: who serves them. */
+struct xmig_image_rings
+{
+    uint32_t store_port, store_domid;        /* set by the caller */
+    uint32_t console_port, console_domid;
+    uint64_t store_gfn, console_gfn;         /* set on success */
+};
+
+/*
+ * Read a stream from fd into domid, which has been created and has no memory
+ * yet; not a byte behind END is read.  On failure it is to be destroyed.
+ *   -EPROTO, -EPROTONOSUPPORT  the stream is refused: where and why
+ */
+int xmig_image_restore(struct xmig *s, uint32_t domid, int fd,
+                       const struct xmig_image_hooks *hooks, void *data,
+                       struct xmig_image_rings *rings);
+
 #ifdef __cplusplus
 }
 #endif

@@ -303,6 +303,7 @@ struct hv_rings
 {
     uint64_t store_gfn, console_gfn;     /* 0 = has none */
     uint32_t store_port, console_port;   /* the guest's event channels */
+    uint32_t store_domid, console_domid; /* who serves them */
 };
 
 int hv_rings_get(struct hv *hv, struct err *e, uint32_t domid,
@@ -316,6 +317,9 @@ int hv_rings_get(struct hv *hv, struct err *e, uint32_t domid,
  */
 int hv_rings_ports(struct hv *hv, struct err *e, uint32_t domid,
                    uint32_t *ret_store_port, uint32_t *ret_console_port);
+/* They have been allocated by somebody else. */
+int hv_rings_set_ports(struct hv *hv, struct err *e, uint32_t domid,
+                       uint32_t store_port, uint32_t console_port);
 int hv_rings_seed(struct hv *hv, struct err *e, uint32_t domid,
                   const struct hv_rings *rings);
 

@@ -248,6 +248,7 @@ int hv_rings_get(struct hv *hv, struct err *e, uint32_t domid,
     ret->console_gfn = v[1];
     ret->store_port = (uint32_t)v[2];
     ret->console_port = (uint32_t)v[3];
+    ret->store_domid = ret->console_domid = 0;
 
     return 0;
 }
@@ -291,6 +292,17 @@ int hv_rings_ports(struct hv *hv, struct err *e, uint32_t domid,
     return rc;
 }
 
+int hv_rings_set_ports(struct hv *hv, struct err *e, uint32_t domid,
+                       uint32_t store_port, uint32_t console_port)
+{
+    int rc = param_set(hv, e, domid, HVM_PARAM_STORE_EVTCHN, store_port);
+
+    if ( !rc )
+        rc = param_set(hv, e, domid, HVM_PARAM_CONSOLE_EVTCHN, console_port);
+
+    return rc;
+}
+
 int hv_rings_seed(struct hv *hv, struct err *e, uint32_t domid,
                   const struct hv_rings *rings)
 {
@@ -298,7 +310,9 @@ int hv_rings_seed(struct hv *hv, struct err *e, uint32_t domid,
 
     rc = HV_CALL(hv, r, xc_dom_gnttab_seed(hv->xch, domid, true,
                                            rings->console_gfn,
-                                           rings->store_gfn, 0, 0));
+                                           rings->store_gfn,
+                                           rings->console_domid,
+                                           rings->store_domid));
 
     return hv_done(e, rc, domid, "grant the pages of xenstore and console");
 }

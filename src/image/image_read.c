@@ -214,7 +214,7 @@ static int read_entries(struct image_reader *r, const char *what)
 
     /* The length is a multiple of 8 by the check: no padding. */
     r->nr_entries = hdr.count;
-    r->pages_left = r->nr_data > 0;
+    r->nr_left = r->nr_data;
     return 0;
 }
 
@@ -224,7 +224,7 @@ int image_read_record(struct image_reader *r)
     char what[64];
     int rc;
 
-    if ( r->pages_left )
+    if ( r->nr_left )
     {
         rc = image_skip_pages(r);
         if ( rc )
@@ -259,16 +259,24 @@ int image_read_record(struct image_reader *r)
     return read_padding(r, what);
 }
 
+int image_read_some_pages(struct image_reader *r, void *buf, unsigned int n)
+{
+    assert(n <= r->nr_left);
+    r->nr_left -= n;
+    return image_need(r->in, buf, (size_t)n * IMAGE_PAGE_SIZE,
+                      "the pages of a PAGE_DATA record", r->error);
+}
+
 int image_read_pages(struct image_reader *r, void *buf)
 {
-    r->pages_left = false;
-    return image_need(r->in, buf, (size_t)r->nr_data * IMAGE_PAGE_SIZE,
-                      "the pages of a PAGE_DATA record", r->error);
+    return image_read_some_pages(r, buf, r->nr_left);
 }
 
 int image_skip_pages(struct image_reader *r)
 {
-    r->pages_left = false;
-    return image_skip(r->in, (uint64_t)r->nr_data * IMAGE_PAGE_SIZE,
-                      "the pages of a PAGE_DATA record", r->error);
+    uint64_t bytes = (uint64_t)r->nr_left * IMAGE_PAGE_SIZE;
+
+    r->nr_left = 0;
+    return image_skip(r->in, bytes, "the pages of a PAGE_DATA record",
+                      r->error);
 }

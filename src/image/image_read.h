@@ -52,7 +52,7 @@ struct image_reader
                                     for records that are skipped */
     uint64_t *entries;           /* PAGE_DATA */
     unsigned int nr_entries, nr_data;
-    bool pages_left;             /* its pages are still in the stream */
+    unsigned int nr_left;        /* of its pages still in the stream */
     size_t body_room;
 };
 
@@ -72,7 +72,8 @@ void image_reader_done(struct image_reader *r);
 int image_read_headers(struct image_reader *r);
 int image_read_record(struct image_reader *r);
 
-/* Room for nr_data pages at buf. */
+/* The next n of its pages, at most nr_left; all nr_data at once. */
+int image_read_some_pages(struct image_reader *r, void *buf, unsigned int n);
 int image_read_pages(struct image_reader *r, void *buf);
 int image_skip_pages(struct image_reader *r);
 

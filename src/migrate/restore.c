@@ -15,7 +15,7 @@
 #include "config.h"
 #include "describe.h"
 #include "image_front.h"
-#include "restore_mem.h"
+#include "image_load.h"
 #include "session.h"
 
 struct restore
@@ -27,7 +27,6 @@ struct restore
     struct image_in in;
     struct image_error error;
     struct image_front front;
-    struct image_reader reader;
     bool exact;                  /* the image's size is known beforehand */
 
     struct wire_domain domain;
@@ -35,12 +34,7 @@ struct restore
     char *pairs_buf;
 
     struct build build;
-    struct restore_mem mem;
-    struct wire_policy policy;   /* the two arrays are ours */
-    struct hv_param params[HV_PARAMS_MAX];
-    unsigned int nr_params;
-    void *context;
-    size_t context_bytes;
+    struct image_load load;
     uint64_t begin_us;           /* of the first page */
 };
 
@@ -49,12 +43,6 @@ static int read_chan(void *data, void *buf, size_t bytes)
     struct restore *rs = data;
 
     return chan_read(rs->chan, buf, bytes);
-}
-
-/* What the reader complained of becomes the error. */
-static int stream_error(struct restore *rs, int rc)
-{
-    return err_set(rs->err, rc, "the image is refused %s", rs->error.text);
 }
 
 /* ---- What is to be built ------------------------------------------------ */
@@ -109,35 +97,31 @@ static int find_config(struct restore *rs)
     return rc;
 }
 
-/* ---- Records ------------------------------------------------------------ */
-
-/* Take the record's body over: the reader makes itself a new one. */
-static void *keep_body(struct restore *rs)
-{
-    void *body = rs->reader.body;
-
-    rs->reader.body = NULL;
-    rs->reader.body_room = 0;
-    return body;
-}
+/* ---- Reading ------------------------------------------------------------ */
 
 /* The static records are complete: the domain can be created. */
-static int create(struct restore *rs)
+static int create(void *data, const struct hv_policy *policy)
 {
-    int rc;
+    struct restore *rs = data;
+    struct wire_policy p = {
+        .nr_leaves = policy->nr_leaves,
+        .nr_msrs = policy->nr_msrs,
+        .leaves = policy->leaves,
+        .msrs = policy->msrs,
+    };
+    int rc = build_create(&rs->build, &p);
 
-    rc = build_create(&rs->build, &rs->policy);
-    if ( !rc )
-        rc = restore_mem_init(&rs->mem, rs->x->hv, rs->err, rs->build.domid,
-                              rs->domain.nr_gfns);
+    rs->load.domid = rs->build.domid;
     rs->begin_us = clock_now_us();
     stats_phase(&rs->x->stats, XMIG_PHASE_SWITCHOVER);
     return rc;
 }
 
-static void tell_progress(struct restore *rs)
+static void tell_progress(void *data)
 {
-    uint64_t total = rs->domain.populated_pages, placed = rs->mem.data_pages;
+    struct restore *rs = data;
+    uint64_t total = rs->domain.populated_pages;
+    uint64_t placed = rs->load.mem.data_pages;
     uint64_t us = clock_now_us() - rs->begin_us;
     struct xmig_stats *st = stats_edit(&rs->x->stats);
 
@@ -154,90 +138,6 @@ static void tell_progress(struct restore *rs)
     stats_tell(&rs->x->stats);
 }
 
-static int take_pages(struct restore *rs)
-{
-    bool stream = false;
-    int rc = 0;
-
-    if ( !rs->build.created )            /* version 2: no static records */
-        rc = create(rs);
-    if ( !rc )
-        rc = restore_mem_batch(&rs->mem, &rs->reader, &stream);
-    if ( rc && stream )
-        return stream_error(rs, rc);
-    if ( !rc )
-        tell_progress(rs);
-    return rc;
-}
-
-static int take_tsc(struct restore *rs)
-{
-    struct image_tsc rec;
-    struct hv_tsc tsc;
-
-    memcpy(&rec, rs->reader.body, sizeof(rec));
-    tsc.mode = rec.mode;
-    tsc.khz = rec.khz;
-    tsc.incarnation = rec.incarnation;
-    tsc.nsec = rec.nsec;
-    return hv_tsc_set(rs->x->hv, rs->err, rs->build.domid, &tsc);
-}
-
-static void take_params(struct restore *rs)
-{
-    struct image_params hdr;
-    struct image_param param;
-    unsigned int i;
-
-    static_assert(IMAGE_PARAMS_MAX <= HV_PARAMS_MAX, "params has room");
-    memcpy(&hdr, rs->reader.body, sizeof(hdr));
-    for ( i = 0; i < hdr.count; i++ )
-    {
-        memcpy(&param, rs->reader.body + sizeof(hdr) + i * sizeof(param),
-               sizeof(param));
-        rs->params[i].index = param.index;
-        rs->params[i].value = param.value;
-    }
-    rs->nr_params = hdr.count;
-}
-
-static int take_record(struct restore *rs)
-{
-    const struct image_rhdr *rec = &rs->reader.rec;
-
-    switch ( rec->type )
-    {
-    case IMAGE_CPUID_POLICY:
-        rs->policy.nr_leaves = rec->length / IMAGE_LEAF_BYTES;
-        rs->policy.leaves = keep_body(rs);
-        return 0;
-
-    case IMAGE_MSR_POLICY:
-        rs->policy.nr_msrs = rec->length / IMAGE_MSR_BYTES;
-        rs->policy.msrs = keep_body(rs);
-        return 0;
-
-    case IMAGE_STATIC_DATA_END:
-        return create(rs);
-
-    case IMAGE_PAGE_DATA:
-        return take_pages(rs);
-
-    case IMAGE_TSC_INFO:
-        return take_tsc(rs);
-
-    case IMAGE_HVM_CONTEXT:
-        rs->context_bytes = rec->length;
-        rs->context = keep_body(rs);
-        return 0;
-
-    case IMAGE_HVM_PARAMS:
-        take_params(rs);
-        return 0;
-    }
-    return 0;                            /* END, or an optional one */
-}
-
 /* Behind the image: what libxl has for a device model. */
 static int read_libxl_tail(struct restore *rs)
 {
@@ -247,7 +147,7 @@ static int read_libxl_tail(struct restore *rs)
     do {
         rc = image_read_libxl(&rs->in, &rec, &rs->error);
         if ( rc )
-            return stream_error(rs, rc);
+            return image_load_refuse(rs->err, rc, &rs->error);
         if ( rec.type == IMAGE_LIBXL_EMULATOR_STORE ||
              rec.type == IMAGE_LIBXL_EMULATOR_CONTEXT )
             return err_set(rs->err, -EOPNOTSUPP, "the image has the state of"
@@ -262,27 +162,16 @@ static int read_libxl_tail(struct restore *rs)
     return 0;
 }
 
-/* Is there what the header promised, and what no domain can do without? */
+/* Is there what the header promised? */
 static int check_whole(struct restore *rs)
 {
-    uint64_t have = rs->mem.populated.count;
-    uint64_t store_gfn, console_gfn;
+    uint64_t have = rs->load.mem.populated.count;
 
     if ( rs->exact && have != rs->domain.populated_pages )
         return err_set(rs->err, -EPROTO, "the image is refused: it has %lu"
                        " pages, its header announces %lu",
                        (unsigned long)have,
                        (unsigned long)rs->domain.populated_pages);
-
-    describe_rings(rs->params, rs->nr_params, &store_gfn, &console_gfn);
-    if ( !pageset_test(&rs->mem.populated, store_gfn) || !store_gfn )
-        return err_set(rs->err, -EPROTO, "the image is refused: its xenstore"
-                       " page (frame %#lx) is not among its pages",
-                       (unsigned long)store_gfn);
-    if ( console_gfn && !pageset_test(&rs->mem.populated, console_gfn) )
-        return err_set(rs->err, -EPROTO, "the image is refused: its console"
-                       " page (frame %#lx) is not among its pages",
-                       (unsigned long)console_gfn);
     return 0;
 }
 
@@ -290,23 +179,18 @@ static int check_whole(struct restore *rs)
 
 static int read_image(struct restore *rs)
 {
+    struct image_load *ld = &rs->load;
     int rc;
 
-    image_reader_init(&rs->reader, &rs->in, rs->domain.nr_gfns, &rs->error);
-    rc = image_read_headers(&rs->reader);
-    if ( rc )
-        return stream_error(rs, rc);
-
-    do {
-        rc = image_read_record(&rs->reader);
-        if ( rc )
-            return stream_error(rs, rc);
-        rc = take_record(rs);
-        if ( rc )
-            return rc;
-    } while ( rs->reader.rec.type != IMAGE_END );
-
-    if ( rs->front.libxl )
+    ld->hv = rs->x->hv;
+    ld->err = rs->err;
+    ld->in = &rs->in;
+    ld->nr_gfns = rs->domain.nr_gfns;
+    ld->begin = create;
+    ld->placed = tell_progress;
+    ld->data = rs;
+    rc = image_load(ld);
+    if ( !rc && rs->front.libxl )
         rc = read_libxl_tail(rs);
     return rc ? rc : check_whole(rs);
 }
@@ -318,7 +202,7 @@ static int restore(struct restore *rs, bool paused)
 
     rc = image_read_front(&rs->in, &rs->front, &rs->error);
     if ( rc )
-        return stream_error(rs, rc);
+        return image_load_refuse(rs->err, rc, &rs->error);
     rc = find_config(rs);
     if ( rc )
         return rc;
@@ -335,10 +219,9 @@ static int restore(struct restore *rs, bool paused)
         return rc;
 
     build_unclaim(b);
-    rc = build_params(b, rs->params, rs->nr_params);
+    rc = build_params(b, rs->load.params, rs->load.nr_params);
     if ( !rc )
-        rc = hv_context_set(rs->x->hv, rs->err, b->domid, rs->context,
-                            rs->context_bytes);
+        rc = image_load_context(&rs->load);
     if ( !rc )
         rc = build_store(b, false);
     if ( !rc )
@@ -387,13 +270,9 @@ int xmig_restore(struct xmig *x, int fd, const char *config, bool paused,
 
  out:
     chan_close(rs.chan);
-    image_reader_done(&rs.reader);
+    image_load_done(&rs.load);
     image_front_done(&rs.front);
-    restore_mem_done(&rs.mem);
     config_done(&rs.config);
     free(rs.pairs_buf);
-    free((void *)rs.policy.leaves);
-    free((void *)rs.policy.msrs);
-    free(rs.context);
     return session_end(x, rc);
 }

@@ -12,6 +12,8 @@
 
 /* From so many gfns in a row on, 2 MiB pieces may be had. */
 #define LONG_RUN CHUNK_GFNS
+/* Read at a time: so much stays in the cache. */
+#define BUF_PAGES 128u
 
 int restore_mem_init(struct restore_mem *m, struct hv *hv, struct err *e,
                      uint32_t domid, uint64_t nr_gfns)
@@ -23,7 +25,7 @@ int restore_mem_init(struct restore_mem *m, struct hv *hv, struct err *e,
     m->err = e;
     m->domid = domid;
     m->pages = aligned_alloc(IMAGE_PAGE_SIZE,
-                             (size_t)IMAGE_BATCH_PAGES * IMAGE_PAGE_SIZE);
+                             (size_t)BUF_PAGES * IMAGE_PAGE_SIZE);
     m->gfns = calloc(IMAGE_BATCH_PAGES, sizeof(*m->gfns));
     m->fresh = calloc(IMAGE_BATCH_PAGES, sizeof(*m->fresh));
     rc = m->pages && m->gfns && m->fresh ? 0 : -ENOMEM;
@@ -126,7 +128,7 @@ static int shape(struct restore_mem *m, const struct image_reader *r)
 int restore_mem_batch(struct restore_mem *m, struct image_reader *r,
                       bool *ret_stream)
 {
-    size_t i, n = r->nr_data;
+    size_t at, count, n = r->nr_data;
     void *addr;
     int rc;
 
@@ -135,19 +137,20 @@ int restore_mem_batch(struct restore_mem *m, struct image_reader *r,
     if ( rc || !n )
         return rc;
 
-    rc = image_read_pages(r, m->pages);
-    if ( rc )
-    {
-        *ret_stream = true;
-        return rc;
-    }
     rc = hv_map(m->hv, m->err, m->domid, true, m->gfns, n, NULL, &addr);
     if ( rc )
         return rc;
-    for ( i = 0; i < n; i++ )
-        memcpy((uint8_t *)addr + i * PAGE_BYTES, m->pages + i * PAGE_BYTES,
-               PAGE_BYTES);
+    for ( at = 0; !rc && at < n; at += count )
+    {
+        count = n - at < BUF_PAGES ? n - at : BUF_PAGES;
+        rc = image_read_some_pages(r, m->pages, count);
+        if ( rc )
+            *ret_stream = true;
+        else
+            pages_store((uint8_t *)addr + at * PAGE_BYTES, m->pages, count);
+    }
     hv_unmap(m->hv, addr, n);
-    m->data_pages += n;
-    return 0;
+    if ( !rc )
+        m->data_pages += n;
+    return rc;
 }

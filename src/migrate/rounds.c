@@ -134,6 +134,7 @@ int rounds_begin(struct rounds *r, bool live)
     if ( rc )
         return err_set(s->err, rc, "keep account of %lu gfns: %s",
                        (unsigned long)s->nr_gfns, err_text(rc));
+    r->live_deadline_us = DEADLINE_NEVER;
     /* In this order: what is populated from here on is in the log. */
     if ( live )
         rc = hv_dirty_open(s->hv, s->err, s->domid, s->nr_gfns, &r->dirty);
@@ -434,6 +435,17 @@ int rounds_last_start(struct rounds *r)
         mover_start(r->mover, r->round, true);
 
     return 0;
+}
+
+int rounds_last_watch(struct rounds *r)
+{
+    struct mover_counts before;
+
+    if ( !r->last_by_threads )
+        return 0;
+    mover_counts(r->mover, &before);
+
+    return watch_round(r, -1, r->set.pending.count, &before);
 }
 
 int rounds_last_finish(struct rounds *r)

@@ -61,6 +61,8 @@ int rounds_live(struct rounds *r, int control_fd);
  */
 int rounds_last_collect(struct rounds *r, const struct hv_domain *info);
 int rounds_last_start(struct rounds *r);
+/* Tell of its progress until the threads are through. */
+int rounds_last_watch(struct rounds *r);
 int rounds_last_finish(struct rounds *r);
 /* Log-dirty off, threads ended, nothing mapped.  No-op on a zeroed one. */
 void rounds_end(struct rounds *r);

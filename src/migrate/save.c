@@ -15,8 +15,8 @@
 
 #include "clock.h"
 #include "describe.h"
+#include "image_domain.h"
 #include "image_front.h"
-#include "image_write.h"
 #include "session.h"
 #include "suspend.h"
 
@@ -178,15 +178,10 @@ static int send_broken(struct save *sv)
 
 static int send_front(struct save *sv)
 {
-    const struct hv_policy *p = &sv->desc.policy;
-    struct hv_host host;
     void *body = NULL;
     size_t len;
     int rc;
 
-    rc = hv_host_info(sv->hv, sv->err, &host);
-    if ( rc )
-        return rc;
     if ( !(sv->flags & XMIG_SAVE_PLAIN) )
     {
         rc = describe_domain_body(&sv->desc, sv->err, &body, &len);
@@ -203,71 +198,17 @@ static int send_front(struct save *sv)
             return rc;
     }
 
-    rc = image_write_headers(&sv->out, host.xen_version >> 16,
-                             host.xen_version & 0xffff);
-    if ( !rc && p->nr_leaves )
-        rc = image_write_record(&sv->out, IMAGE_CPUID_POLICY, p->leaves,
-                                p->nr_leaves * IMAGE_LEAF_BYTES);
-    if ( !rc && p->nr_msrs )
-        rc = image_write_record(&sv->out, IMAGE_MSR_POLICY, p->msrs,
-                                p->nr_msrs * IMAGE_MSR_BYTES);
-    if ( !rc )
-        rc = image_write_record(&sv->out, IMAGE_STATIC_DATA_END, NULL, 0);
-    return rc;
-}
-
-static int send_params(struct save *sv)
-{
-    struct
-    {
-        struct image_params hdr;
-        struct image_param param[HV_PARAMS_MAX];
-    } rec = { .hdr.count = sv->desc.nr_params };
-    unsigned int i;
-
-    static_assert(HV_PARAMS_MAX <= IMAGE_PARAMS_MAX, "the record's limit");
-    for ( i = 0; i < sv->desc.nr_params; i++ )
-    {
-        rec.param[i].index = sv->desc.params[i].index;
-        rec.param[i].value = sv->desc.params[i].value;
-    }
-    return image_write_record(&sv->out, IMAGE_HVM_PARAMS, &rec,
-                              sizeof(rec.hdr) + i * sizeof(rec.param[0]));
+    return image_domain_head(&sv->out, sv->hv, sv->err, &sv->desc.policy);
 }
 
 static int send_state(struct save *sv)
 {
-    struct image_tsc rec = { 0 };
-    struct hv_tsc tsc;
-    void *context = NULL;
-    size_t len;
-    int rc;
+    struct image_tail tail;
+    int rc = image_tail_get(&tail, sv->hv, sv->err, sv->domid);
 
-    rc = hv_tsc_get(sv->hv, sv->err, sv->domid, &tsc);
-    if ( rc )
-        return rc;
-    rec.mode = tsc.mode;
-    rec.khz = tsc.khz;
-    rec.nsec = tsc.nsec;
-    rec.incarnation = tsc.incarnation;
-    rc = image_write_record(&sv->out, IMAGE_TSC_INFO, &rec, sizeof(rec));
-    if ( rc )
-        return rc;
-
-    rc = hv_context_get(sv->hv, sv->err, sv->domid, &context, &len);
-    if ( rc )
-        return rc;
-    if ( len > IMAGE_CONTEXT_MAX )
-        rc = err_set(sv->err, -EINVAL, "save domain %u: an HVM context of %zu"
-                     " bytes, a stream holds %u", sv->domid, len,
-                     IMAGE_CONTEXT_MAX);
-    else
-        rc = image_write_record(&sv->out, IMAGE_HVM_CONTEXT, context, len);
-    free(context);
     if ( !rc )
-        rc = send_params(sv);
-    if ( !rc )
-        rc = image_write_record(&sv->out, IMAGE_END, NULL, 0);
+        rc = image_tail_write(&tail, &sv->out);
+    image_tail_done(&tail);
     return rc;
 }
 
