@@ -92,6 +92,20 @@ static void tell_progress(struct save *sv)
     stats_tell(&sv->x->stats);
 }
 
+/* How many of gfns[0 ... n) make a record: those of one aligned piece of gfn
+ * space, so that a reader, who populates record by record, can do it in 2 MiB
+ * pieces though the guest has holes. */
+static size_t record_pages(const uint64_t *gfns, size_t n)
+{
+    size_t count = 1;
+
+    while ( count < n && count < IMAGE_BATCH_PAGES &&
+            gfns[count] / IMAGE_BATCH_PAGES == gfns[0] / IMAGE_BATCH_PAGES )
+        count++;
+
+    return count;
+}
+
 /* The pages gfns[0 ... n), as records. */
 static int send_window(struct save *sv, const uint64_t *gfns, size_t n)
 {
@@ -107,7 +121,7 @@ static int send_window(struct save *sv, const uint64_t *gfns, size_t n)
     {
         struct iovec iov;
 
-        count = n - at < IMAGE_BATCH_PAGES ? n - at : IMAGE_BATCH_PAGES;
+        count = record_pages(gfns + at, n - at);
         for ( i = 0; i < count; i++ )
             entries[i] = image_entry(gfns[at + i], IMAGE_PAGE_NORMAL);
         iov.iov_base = (uint8_t *)addr + at * PAGE_BYTES;
@@ -132,17 +146,19 @@ static int send_ram(struct save *sv)
     if ( !gfns )
         return err_set(sv->err, -ENOMEM, "save domain %u: %s", sv->domid,
                        err_text(-ENOMEM));
-    while ( !rc && pageset_next_run(&sv->ram, run.first + run.count,
-                                    WINDOW_GFNS - n, &run) )
+    while ( !rc && pageset_next_run(&sv->ram, run.first + run.count, 0,
+                                    &run) )
     {
-        uint64_t i;
+        uint64_t gfn = run.first;
 
-        for ( i = 0; i < run.count; i++ )
-            gfns[n++] = run.first + i;
-        if ( n == WINDOW_GFNS )
+        for ( ; !rc && gfn < run.first + run.count; gfn++ )
         {
-            rc = send_window(sv, gfns, n);
-            n = 0;
+            if ( n && gfn / WINDOW_GFNS != gfns[0] / WINDOW_GFNS )
+            {
+                rc = send_window(sv, gfns, n);
+                n = 0;
+            }
+            gfns[n++] = gfn;
         }
     }
     if ( !rc && n )

@@ -46,6 +46,10 @@ matches 'it says how long it took' "$(cat "$WORK/out")" 'total time  .*s'
 same 'the domain is gone' "$(domains)" ''
 same 'and its xenstore nodes' "$(store a "/local/domain/$dom/name")" ''
 check 'xmig dump accepts the file' "$XMIG" dump "$f"
+# The shared info page is a hole at gfn 1: it must not shift what follows, or
+# nobody can build the guest of 2 MiB pieces.
+matches 'its records are aligned pieces of memory' "$("$XMIG" dump "$f")" \
+    'PAGE_DATA .* 1024 pages in 0x400\.\.\.0x7ff:'
 matches 'dump shows the configuration' "$("$XMIG" dump "$f")" \
     'xmig header .*"worker".* 2 vcpus'
 same_status 'restore works' 0 xmig restore "$f"
