@@ -210,7 +210,6 @@ struct hv_dirty;
 
 struct hv_dirty_stats
 {
-    uint64_t faults;             /* since the last fetch */
     uint64_t dirty_pages;        /* in the log now handed out */
 };
 

@@ -166,14 +166,19 @@ int hv_host_info(struct hv *hv, struct err *e, struct hv_host *ret)
 
 /* ---- Page types -------------------------------------------------------- */
 
-/* hv->types holds n gfns, and their types on return. */
-static int types_batch(struct hv *hv, uint32_t domid, unsigned int n)
+/* hv->types gets the types of n gfns.  A call that fails half way has put
+ * types over some of the gfns, and may have moved count and handle on: all of
+ * it is made anew for another try. */
+static int types_batch(struct hv *hv, uint32_t domid, uint64_t first,
+                       unsigned int n)
 {
     struct xen_domctl *op = hv->types_op;
-    unsigned int tries = 0;
+    unsigned int tries = 0, i;
     int r;
 
     do {
+        for ( i = 0; i < n; i++ )
+            hv->types[i] = first + i;
         memset(op, 0, sizeof(*op));
         op->cmd = XEN_DOMCTL_getpageframeinfo3;
         op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
@@ -230,13 +235,11 @@ int hv_page_types(struct hv *hv, struct err *e, uint32_t domid,
 
     while ( !rc && done < count )
     {
-        unsigned int i, n = count - done > TYPES_BATCH
+        unsigned int n = count - done > TYPES_BATCH
                             ? TYPES_BATCH : (unsigned int)(count - done);
 
         pthread_mutex_lock(&hv->call_lock);
-        for ( i = 0; i < n; i++ )
-            hv->types[i] = first + done + i;
-        rc = types_batch(hv, domid, n);
+        rc = types_batch(hv, domid, first + done, n);
         if ( !rc )
             put_types(hv, first + done, n, ram, broken);
         pthread_mutex_unlock(&hv->call_lock);

@@ -106,10 +106,7 @@ static int log_read(struct hv_dirty *d, struct err *e, unsigned int op,
                        "got %lld", d->domid, d->nr_gfns, r);
     pageset_or_words(set, bits, d->nr_gfns);
     if ( ret )
-    {
-        ret->faults = stats.fault_count;
         ret->dirty_pages = stats.dirty_count;
-    }
 
     return 0;
 }

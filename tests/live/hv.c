@@ -114,6 +114,9 @@ static void types(void)
           ram.count == old_info.tot_pages && !broken.count,
           "types count as many frames as the domain has (%" PRIu64 ")",
           old_info.tot_pages);
+    claim(!pageset_test(&ram, 1) && pageset_test(&ram, 0) &&
+          pageset_test(&ram, 2),
+          "a guest's shared info page is a hole in its memory");
     pageset_done(&broken);
 }
 
@@ -124,7 +127,7 @@ static void mapping(void)
     int errs[3] = { 1, 1, 1 };
     void *p = NULL;
 
-    claim(!hv_map_range(hv, &err, old_id, false, 0, WINDOW, NULL, &p),
+    claim(!hv_map_range(hv, &err, old_id, false, WINDOW, WINDOW, NULL, &p),
           "%u gfns are mapped in one piece", WINDOW);
     addr = p;
     claim(addr && (addr[0] | addr[WINDOW * 4096 - 1] | 1), "and are there");
@@ -317,7 +320,7 @@ static void populate(void)
     claim(good, "all ranges are populated");
     claim(!hv_page_types(hv, &err, new_id, 0, nr_gfns, &got, NULL) &&
           pageset_equal(&got, &ram), "and no gfn else");
-    scattered[0] = pageset_next_set(&ram, 0);
+    scattered[0] = pageset_next_set(&ram, WINDOW);
     scattered[1] = scattered[0] + 7;
     scattered[2] = scattered[0] + 5;
     claim(!hv_depopulate(hv, &err, new_id, scattered[0], 8) &&
@@ -462,9 +465,24 @@ static void copy_store(const struct hv_rings *rings)
     store_pairs_done(&pairs);
 }
 
+/* Xen's own programs let go of it when they hear of its end. */
+static bool gone(uint32_t domid)
+{
+    uint64_t until_us = deadline_in(WAIT_US);
+    struct hv_domain info;
+
+    while ( !deadline_passed(until_us) )
+        if ( hv_domain_info(hv, NULL, domid, &info) == -ENOENT )
+            return true;
+
+    return false;
+}
+
 static void move(struct store_watch *w)
 {
     struct hv_rings rings = { 0 };
+    void *page = NULL, *other = NULL;
+    struct hv_domain info;
     uint64_t holes;
 
     create();
@@ -479,8 +497,16 @@ static void move(struct store_watch *w)
     copy_state(&rings);
     copy_store(&rings);
     claim(!hv_unpause(hv, &err, new_id), "the new domain runs");
-    claim(!hv_destroy(hv, &err, old_id) && !store_remove(st, &err, old_id),
-          "the old one is gone");
+    claim(!hv_map_range(hv, &err, old_id, false, WINDOW, 1, NULL, &page) &&
+          !hv_destroy(hv, &err, old_id) && !store_remove(st, &err, old_id),
+          "the old one is destroyed");
+    claim(!hv_domain_info(hv, &err, old_id, &info) && info.dying &&
+          !hv_destroy(hv, &err, old_id),
+          "it is dying for as long as a page of it is mapped");
+    claim(hv_map_range(hv, &err, old_id, false, WINDOW, 1, NULL, &other) < 0,
+          "when no other can be");
+    hv_unmap(hv, page, 1);
+    claim(gone(old_id), "and gone with the mapping");
     claim(!store_remove(st, &err, old_id), "and not missed");
 }
 

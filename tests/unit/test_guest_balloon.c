@@ -25,7 +25,7 @@ static unsigned int nr_holes(void)
     unsigned int gfn, n = 0;
 
     for ( gfn = 0; gfn < RAM; gfn++ )
-        n += f->hole[gfn];
+        n += f->hole[gfn] && gfn != SHARED_INFO_GFN;
     return n;
 }
 

@@ -22,6 +22,9 @@
 #define HIGH_GFN          0x100000ull
 #define SPECIAL_END_GFN   0xff000ull
 #define NR_SPECIAL        8
+/* Start info and ACPI tables: this guest has a boot page instead. */
+#define TABLES_GFN        0xfc000ull
+#define NR_TABLES         9
 #define POPULATE_BATCH    1024
 #define ORDER_2M          9
 /* Shadow of the P2M: what a toolstack sets aside for each domain. */
@@ -88,7 +91,8 @@ static int populate_range(struct build *b, uint64_t gfn, uint64_t end)
 
 static int add_memory(struct build *b)
 {
-    uint64_t max_kib = b->c->maxmem_mib * 1024 + NR_SPECIAL * 4 + SLACK_KIB;
+    uint64_t max_kib = b->c->maxmem_mib * 1024 + SLACK_KIB +
+                       (NR_SPECIAL + NR_TABLES) * 4;
     xen_pfn_t special[NR_SPECIAL];
     unsigned int i;
     int rc;
@@ -109,6 +113,8 @@ static int add_memory(struct build *b)
     if ( !rc && b->ram_pages > b->low_pages )
         rc = populate_range(b, HIGH_GFN,
                             HIGH_GFN + b->ram_pages - b->low_pages);
+    if ( !rc )
+        rc = populate_range(b, TABLES_GFN, TABLES_GFN + NR_TABLES);
     if ( rc )
         return rc;
 

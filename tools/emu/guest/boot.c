@@ -148,7 +148,7 @@ void boot_first(struct guest_env *env)
     uint64_t boot_gfn = boot_pvh_page(env, env->regs->gpr[GPR_RBX]) ?:
                         env->regs->gpr[GPR_RBX];
     const struct guest_boot *boot = guest_page(env, boot_gfn);
-    uint64_t gfn;
+    uint64_t gfn = SHARED_INFO_GFN;
     int rc;
 
     if ( boot_gfn >= env->nr_gfns || boot->magic != GUEST_BOOT_MAGIC )
@@ -171,6 +171,11 @@ void boot_first(struct guest_env *env)
          (boot_gfn >= KERNEL_GFN && boot_gfn < KERNEL_END_GFN) )
     {
         refuse(env, "boot: too many vCPUs, or boot page in the kernel's way");
+        return;
+    }
+    if ( env->hv->decrease_reservation(env, &gfn, 1) )
+    {
+        refuse(env, "boot: no place for the shared info page");
         return;
     }
 

@@ -136,7 +136,8 @@ void frames_add_range(struct guest_env *env, uint64_t from, uint64_t to)
         f->owner = 0;
         f->priv = 0;
         f->next = 0;
-        if ( (index >= KERNEL_GFN && index < k->reserved_end) ||
+        if ( index == SHARED_INFO_GFN ||
+             (index >= KERNEL_GFN && index < k->reserved_end) ||
              frame_gfn_of_index(k, index) == k->boot_gfn )
         {
             f->kind = FRAME_RESERVED;

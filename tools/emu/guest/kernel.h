@@ -27,6 +27,9 @@
  * Fixed layout, in gfns.  RAM below and above it is ordinary memory, except
  * the boot page, which stays as the builder left it.
  */
+/* Where Linux has its shared info page mapped, over the frame that was there:
+ * for a toolstack the gfn is a hole. */
+#define SHARED_INFO_GFN     1u
 #define KERNEL_GFN          0x100u                /* struct kernel */
 #define KERNEL_STAMPS_GFN   (KERNEL_GFN + 1)      /* struct stamps */
 #define KERNEL_PROGRAM_GFN  (KERNEL_GFN + 2)      /* the program's own page */

@@ -2,8 +2,9 @@
 /*
  * Domains: the table, references, creation and destruction.
  *
- * A domain leaves the table when it is destroyed; its structure goes with the
- * last reference, and a frame of it with the last pin.
+ * A domain that is destroyed is dying for as long as somebody holds a frame
+ * of it mapped (each foreign mapping and grant map has a reference), and
+ * leaves the table with the last reference but the table's own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -73,10 +74,38 @@ static void domain_free(struct domain *d)
     free(d);
 }
 
+/* Take a dead domain out of the table, unless somebody has found it there
+ * meanwhile: the end of that reference comes here again. */
+static void reap(struct host *h, uint32_t domid)
+{
+    struct domain *d;
+
+    pthread_mutex_lock(&h->dom_lock);
+    d = h->domains[domid];
+    if ( d && (!d->dead || atomic_load(&d->refs) != 1) )
+        d = NULL;
+    if ( d )
+        h->domains[domid] = NULL;
+    pthread_mutex_unlock(&h->dom_lock);
+    if ( d )
+        domain_free(d);
+}
+
 void domain_put(struct domain *d)
 {
-    if ( d && atomic_fetch_sub(&d->refs, 1) == 1 )
+    struct host *h;
+    uint32_t domid, refs;
+
+    if ( !d )
+        return;
+    h = d->host;
+    domid = d->domid;
+    refs = atomic_fetch_sub(&d->refs, 1);
+    /* It may be gone from here on. */
+    if ( refs == 1 )
         domain_free(d);
+    else if ( refs == 2 )
+        reap(h, domid);
 }
 
 /* Event channels of a guest go to its vCPU 0. */
@@ -235,5 +264,8 @@ void domain_destroy(struct domain *d)
         dirty_disable(d);
     p2m_free_all(d);
     gnttab_done(d);
-    drop_domid(d);
+    /* The caller's domain_put() is the first that may take it away. */
+    pthread_mutex_lock(&d->host->dom_lock);
+    d->dead = true;
+    pthread_mutex_unlock(&d->host->dom_lock);
 }

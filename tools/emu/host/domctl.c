@@ -13,6 +13,7 @@
 #include "hypercall.h"
 
 #define DEFAULT_WEIGHT 256
+#define TSC_MODE_NATIVE 2u           /* never emulated */
 
 struct domctl_state *domctl_state_new(void)
 {
@@ -109,18 +110,23 @@ static int get_tsc(struct domain *d, struct xen_domctl_tsc_info *t)
 {
     pthread_mutex_lock(&d->ctl->lock);
     *t = d->ctl->tsc;
-    t->elapsed_nsec += now_ns() - d->ctl->tsc_set_ns;
+    if ( t->tsc_mode == TSC_MODE_NATIVE )
+        t->elapsed_nsec = t->gtsc_khz = 0;
+    else
+        t->elapsed_nsec += now_ns() - d->ctl->tsc_set_ns;
     pthread_mutex_unlock(&d->ctl->lock);
     return 0;
 }
 
 static int set_tsc(struct domain *d, const struct xen_domctl_tsc_info *t)
 {
-    if ( t->tsc_mode > 2 )
+    if ( t->tsc_mode > TSC_MODE_NATIVE )
         return -EINVAL;
     pthread_mutex_lock(&d->ctl->lock);
     d->ctl->tsc = *t;
     d->ctl->tsc.pad = 0;
+    /* Counted by who sets it, as Xen does. */
+    d->ctl->tsc.incarnation++;
     if ( !t->gtsc_khz )
         d->ctl->tsc.gtsc_khz = 2000000;
     d->ctl->tsc_set_ns = now_ns();
@@ -287,7 +293,7 @@ static int dispatch(struct conn *c, struct domain *d, struct xen_domctl *op)
         return rc;
     pthread_mutex_lock(&d->lock);
     if ( atomic_load(&d->dying) )
-        rc = -ESRCH;
+        rc = op->cmd == XEN_DOMCTL_destroydomain ? 0 : -ESRCH;
     else
     {
         rc = change_any(c, d, op);

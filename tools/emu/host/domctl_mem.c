@@ -15,6 +15,7 @@ int domctl_page_info(struct conn *c, struct domain *d,
                      struct xen_domctl_getpageframeinfo3 *p)
 {
     uint64_t *array, i;
+    unsigned int left = p->num / 2;
 
     if ( p->num > MAX_PAGE_INFO )
         return -E2BIG;
@@ -36,6 +37,10 @@ int domctl_page_info(struct conn *c, struct domain *d,
                                         XEN_DOMCTL_PFINFO_XTAB;
         memcpy(&array[i], &gfn, sizeof(gfn));
     }
+    /* A call that Xen has interrupted and gone on with: count and handle
+     * stand where it went on. */
+    p->array.p += p->num - left;
+    p->num = left;
     return 0;
 }
 
@@ -65,7 +70,8 @@ static int collect(struct conn *c, struct domain *d,
     domain_unpause(d);
     if ( rc )
         return rc;
-    op->stats.fault_count = faults;
+    /* Xen counts them for shadow page tables only. */
+    op->stats.fault_count = d->ctl->hap ? 0 : faults;
     op->stats.dirty_count = dirty;
     return 0;
 }

@@ -19,6 +19,7 @@ struct mapping
 {
     struct mapping *next;
     uint64_t id;
+    struct domain *d;            /* does not quite go while this is here */
     struct emu_run *runs;
     uint32_t nr;
 };
@@ -40,7 +41,8 @@ static void unpin_runs(struct machine *m, const struct emu_run *runs,
 }
 
 /* Takes runs over.  Returns the id, or -errno with everything unpinned. */
-static int64_t remember(struct conn *c, struct emu_run *runs, uint32_t nr)
+static int64_t remember(struct conn *c, struct domain *d,
+                        struct emu_run *runs, uint32_t nr)
 {
     struct mapping *map = calloc(1, sizeof(*map));
     struct mapping **head;
@@ -55,12 +57,21 @@ static int64_t remember(struct conn *c, struct emu_run *runs, uint32_t nr)
         return -ENOMEM;
     }
     map->id = ++c->fmem->last_id;
+    map->d = domain_get(d);
     map->runs = runs;
     map->nr = nr;
     head = &c->fmem->bucket[map->id % BUCKETS];
     map->next = *head;
     *head = map;
     return (int64_t)map->id;
+}
+
+static void drop(struct machine *m, struct mapping *map)
+{
+    unpin_runs(m, map->runs, map->nr);
+    domain_put(map->d);
+    free(map->runs);
+    free(map);
 }
 
 static int forget(struct conn *c, uint64_t id)
@@ -73,9 +84,7 @@ static int forget(struct conn *c, uint64_t id)
         if ( map->id == id )
         {
             *p = map->next;
-            unpin_runs(&c->host->machine, map->runs, map->nr);
-            free(map->runs);
-            free(map);
+            drop(&c->host->machine, map);
             return 0;
         }
     return -EINVAL;
@@ -114,7 +123,7 @@ static int do_map(struct conn *c, uint32_t op, uint32_t len)
     rc = p2m_pin_runs(d, (uint64_t *)(c->buf + sizeof(req)), req.num, &runs,
                       &nr);
     if ( !rc )
-        rc = remember(c, runs, nr);
+        rc = remember(c, d, runs, nr);
 
  out:
     domain_put(d);
@@ -160,17 +169,19 @@ static int64_t pin_resource(struct conn *c, const struct emu_resource *req,
     runs = calloc(req->nr, sizeof(*runs));
     rc = runs ? gnttab_pin_frames(d, req->id, req->frame, req->nr, mfns) :
                 -ENOMEM;
-    domain_put(d);
     if ( rc )
     {
         free(runs);
-        return rc;
+        goto out;
     }
     for ( i = 0; i < req->nr; i++ )
         runs[i] = (struct emu_run){ .mfn = mfns[i], .nr = 1 };
-    rc = remember(c, runs, (uint32_t)req->nr);
+    rc = remember(c, d, runs, (uint32_t)req->nr);
     if ( rc > 0 )
         *ret_runs = runs;
+
+ out:
+    domain_put(d);
     return rc;
 }
 
@@ -261,9 +272,7 @@ void fmem_conn_close(struct conn *c)
         for ( map = c->fmem->bucket[i]; map; map = next )
         {
             next = map->next;
-            unpin_runs(&c->host->machine, map->runs, map->nr);
-            free(map->runs);
-            free(map);
+            drop(&c->host->machine, map);
         }
     free(c->fmem);
     c->fmem = NULL;

@@ -158,6 +158,7 @@ struct domain
     uint32_t domid;
     bool hvm;                    /* false: dom0 only */
     atomic_uint refs;
+    bool dead;                   /* under dom_lock: goes with the last ref */
     struct gnttab_domain *gnttab;    /* gnttab.c's */
     int console_fd;
 

@@ -53,6 +53,7 @@ static const xen_cpuid_leaf_t host_leaves[] = {
 
 static const xen_msr_entry_t host_msrs[] = {
     { .idx = MSR_PLATFORM_INFO, .val = CPUID_FAULTING },
+    { .idx = MSR_ARCH_CAPS, .val = 0 },
 };
 
 /* Registers that hold feature bits: a guest's must be in the host's. */
