@@ -9,6 +9,7 @@
 #: make check-unit     tests/unit; T=test_wire runs one
 #: make check-live     tests/live, on emulated hosts; T=move runs one
 #: make check-fault    tests/fault: fail the Nth call, for every N
+#: make check-xen      tests/xen, on real Xen under QEMU; T=lab runs one
 #: make check-asan     units and live tests under ASan and UBSan
 #: make check-tsan     units and live migrations (TSAN_LIVE) under TSan
 #: make fuzz           each fuzzer for FUZZ_SECONDS (20)
@@ -84,6 +85,13 @@ check-live: all $(LIVE_BIN)
 check-fault: all $(LIVE_BIN)
 	$(Q)$(RUN) -s '$(strip fault $(SUITE))' -t 600 $(FAULT_T)
 
+# ---- real Xen --------------------------------------------------------------
+# Each boots hosts of its own (docs/xen-lab.md).
+XEN_T    := $(sort $(wildcard tests/xen/*.t))
+
+check-xen: all
+	$(Q)$(RUN) -s '$(strip xen $(SUITE))' -t 600 $(XEN_T)
+
 # ---- sanitizers ------------------------------------------------------------
 # What stock programs load (tools/emu/lib) stays plain in every tree.
 check-asan:
@@ -132,7 +140,8 @@ deps-demo:
 lint:
 	$(Q)tests/run.sh -b $(B) $(if $(TALLY),-o $(TALLY)) -s lint tests/lint.sh tests/selftest.sh
 
-CHECKS ?= lint check-unit check-live check-fault check-asan check-tsan fuzz
+CHECKS ?= lint check-unit check-live check-fault check-xen check-asan check-tsan \
+          fuzz
 
 # Every part runs whatever became of the others; a part that does not even
 # build counts as one failure.
@@ -163,5 +172,5 @@ bench: deps-demo
 	+$(Q)$(quiet_sub) all $(LIVE_BIN)
 	$(Q)tests/bench/run.sh -b $(B) -n $(RUNS)
 
-.PHONY: check check-unit check-live check-fault check-asan check-tsan fuzz \
+.PHONY: check check-unit check-live check-fault check-xen check-asan check-tsan fuzz \
         fuzz-run FORCE lint cover format demo bench deps deps-demo
