@@ -35,7 +35,8 @@ LIB_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn \
 MECHS    := $(sort $(patsubst src/%/mech.c,%,$(wildcard src/*/mech.c)))
 
 # ---- command line ----------------------------------------------------------
-CLI_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
+CLI_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c) \
+              tools/save-helper/args.c tools/save-helper/callout.c)
 # Run by libxl, not by people.
 HELPER     := $(B)/libexec/xmig-save-helper
 HELPER_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/save-helper/*.c))
@@ -90,7 +91,7 @@ $(B)/lib/libxmig.a: $(LIB_OBJ)
 $(CLI_OBJ): LIB_CFLAGS += -DXMIG_VERSION='"$(VERSION)"'
 $(B)/bin/xmig: $(CLI_OBJ) $(B)/lib/libxmig.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lxenlight $(LIB_LIBS)
 
 $(HELPER): $(HELPER_OBJ) $(B)/lib/libxmig.a
 	@mkdir -p $(@D)

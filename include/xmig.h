@@ -116,6 +116,61 @@ int xmig_option_set(struct xmig *s, const char *key, const char *value);
  */
 int xmig_option_get(struct xmig *s, unsigned int i, struct xmig_option *ret);
 
+/* ---- Toolstack ---------------------------------------------------------- */
+
+/*
+ * What a toolstack does for the domains that it manages: it has their
+ * configuration, makes, names and destroys them, gives them devices.  All else
+ * is the engine's, for others these, too.  Hooks return 0, or -errno with a
+ * sentence in why (room bytes); a migration that comes in has its own thread.
+ */
+
+/* To be called five times a second while a hook waits; not 0: give up. */
+struct xmig_wait
+{
+    int (*tick)(void *data);
+    void *data;
+};
+
+/* A domain that create() has made. */
+struct xmig_made
+{
+    uint32_t domid;
+    uint32_t store_port, console_port;   /* the guest's event channels */
+    bool late;                   /* attach() when the state is complete */
+    void *handle;                /* the toolstack's own */
+};
+
+struct xmig_toolstack
+{
+    const char *name;            /* "libxl"; the same at both ends */
+    bool (*manages)(void *data, uint32_t domid);
+    /* At the source: text for create(), malloc'ed; -EINVAL: it may not go. */
+    int (*describe)(void *data, uint32_t domid, char **ret_config,
+                    char *why, size_t room);
+    int (*rename)(void *data, uint32_t domid, const char *name, char *why,
+                  size_t room);
+    /* -ENOENT: it is gone. */
+    int (*destroy)(void *data, uint32_t domid, char *why, size_t room);
+    /* At the destination: make it, paused, without memory. */
+    int (*create)(void *data, const char *config, const char *name,
+                  const struct xmig_wait *wait, struct xmig_made *ret,
+                  char *why, size_t room);
+    /* The rings' pages are there: connect them, add the devices.  Ends the
+     * handle; after a failure nothing of the domain is left. */
+    int (*attach)(void *data, void *handle, uint64_t store_gfn,
+                  uint64_t console_gfn, const struct xmig_wait *wait,
+                  char *why, size_t room);
+    /* In place of attach(): nothing of the domain is left. */
+    void (*discard)(void *data, void *handle);
+    /* It runs here now, under its own name.  May be NULL. */
+    void (*running)(void *data, uint32_t domid);
+};
+
+/* hooks and data are borrowed and outlive the handle; NULL = none. */
+void xmig_set_toolstack(struct xmig *s, const struct xmig_toolstack *hooks,
+                        void *data);
+
 /* ---- Progress and figures ----------------------------------------------- */
 
 enum xmig_phase

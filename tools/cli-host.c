@@ -10,6 +10,7 @@
 #include <xentoollog.h>
 
 #include "cmd.h"
+#include "libxl-hooks.h"
 
 static struct xentoollog_logger_stdiostream *logger;
 static struct xmig *volatile cancelled_by_signal;
@@ -94,6 +95,7 @@ int cli_open(struct xmig **ret_s)
         goto fail;
     }
 
+    libxl_hooks_install(s, (struct xentoollog_logger *)logger);
     *ret_s = s;
     return 0;
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "cmd.h"
+#include "libxl-hooks.h"
 
 struct receiver
 {
@@ -125,6 +126,7 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
         { 258, "once", false },
         { 259, "json", false },
         { 260, "set", true },
+        { 261, "trusted-peers", false },
         { 'h', "help", false },
         { 0, NULL, false },
     };
@@ -157,6 +159,9 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
             break;
         case 260:
             status = cli_settings_word(&settings, cmd, a.value);
+            break;
+        case 261:
+            libxl_hooks_trust_peers();
             break;
         case ARG_OTHER:
             value = args_other_value(&a);

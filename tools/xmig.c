@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "libxl-hooks.h"
 
 const struct command commands[] = {
     { "list", "[-l] [--json] [DOMAIN]", "list the domains of this host",
@@ -44,6 +45,9 @@ const struct command commands[] = {
       "    --port PORT   port to listen on\n"
       "    --once        end after one migration\n"
       "    --json        print a JSON object for each migration\n"
+      "    --trusted-peers\n"
+      "                  accept domains of libxl that name this host's\n"
+      "                  files (disks, scripts) from whoever can connect\n"
       "    --set K=V     set an option by its full name\n"
       "    --NAME VALUE  set any option that xmig options lists; io-timeout\n"
       "                  and recover-timeout matter here\n",
@@ -95,6 +99,8 @@ int main(int argc, char **argv)
     struct args a;
     int opt;
 
+    if ( argc > 1 && !strcmp(argv[1], HELPER_RESTORE) )
+        return libxl_helper(argv);
     args_init(&a, NULL, argc, argv);
     while ( (opt = args_next(&a, global_opts)) != ARG_END )
     {

@@ -307,6 +307,9 @@ struct hv_rings
 
 int hv_rings_get(struct hv *hv, struct err *e, uint32_t domid,
                  struct hv_rings *ret);
+/* They have been allocated by somebody else. */
+int hv_rings_set_ports(struct hv *hv, struct err *e, uint32_t domid,
+                       uint32_t store_port, uint32_t console_port);
 /*
  * Make the channels of a domain that has been built: allocate the guest's
  * two ports for dom0, set them as parameters; seed the grant table with the

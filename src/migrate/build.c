@@ -95,7 +95,30 @@ int build_check(struct build *b)
     return 0;
 }
 
-int build_create(struct build *b, const struct wire_policy *policy)
+static int create_managed(struct build *b)
+{
+    struct hv_domain info;
+    char name[160];
+    int rc;
+
+    incoming_name(b, name);
+    rc = toolstack_create(b->toolstack, b->err, b->config, name, &b->wait,
+                          &b->made);
+    if ( rc )
+        return rc;
+    b->domid = b->made.domid;
+    rc = hv_domain_info(b->hv, b->err, b->domid, &info);
+    if ( !rc && !ident_equal(info.uuid, b->domain->uuid) )
+        rc = err_set(b->err, -EPROTO, "the toolstack's configuration is of "
+                     "another domain (of another uuid)");
+    if ( rc )
+        return rc;
+
+    /* It may hold more than its configuration gives it by now. */
+    return hv_set_max_mem(b->hv, b->err, b->domid, b->domain->max_mem_kib);
+}
+
+static int create_bare(struct build *b)
 {
     const struct wire_domain *d = b->domain;
     struct hv_create c = {
@@ -109,15 +132,21 @@ int build_create(struct build *b, const struct wire_policy *policy)
         .max_mem_kib = d->max_mem_kib,
         .paging_bytes = d->paging_bytes,
     };
-    int rc;
 
     memcpy(c.uuid, d->uuid, sizeof(c.uuid));
-    rc = hv_create(b->hv, b->err, &c, &b->domid);
+
+    return hv_create(b->hv, b->err, &c, &b->domid);
+}
+
+int build_create(struct build *b, const struct wire_policy *policy)
+{
+    int rc = b->config ? create_managed(b) : create_bare(b);
+
+    b->created = !rc || b->made.handle;
     if ( rc )
         return rc;
-    b->created = true;
 
-    rc = hv_claim(b->hv, b->err, b->domid, d->populated_pages);
+    rc = hv_claim(b->hv, b->err, b->domid, b->domain->populated_pages);
     if ( !rc )
         b->claimed = true;
     else if ( rc == -EOPNOTSUPP )
@@ -139,6 +168,9 @@ int build_params(struct build *b, const struct hv_param *params,
 
     describe_rings(params, nr, &b->rings.store_gfn, &b->rings.console_gfn);
     rc = hv_params_set(b->hv, b->err, b->domid, params, nr);
+    if ( !rc && b->config )
+        rc = hv_rings_set_ports(b->hv, b->err, b->domid, b->made.store_port,
+                                b->made.console_port);
     if ( !rc )
         rc = hv_rings_ports(b->hv, b->err, b->domid, &b->rings.store_port,
                             &b->rings.console_port);
@@ -165,7 +197,7 @@ static int unpack_pairs(struct build *b, struct store_pairs *ret)
     return rc;
 }
 
-int build_store(struct build *b, bool incoming)
+static int store_bare(struct build *b, bool incoming)
 {
     const struct wire_domain *d = b->domain;
     struct store_pairs pairs = { 0 };
@@ -197,7 +229,6 @@ int build_store(struct build *b, bool incoming)
     if ( target )
         sd.max_mem_kib = strtoull(target, NULL, 10);
 
-    b->in_store = true;
     rc = store_build(b->store, b->err, &sd);
     b->introduced = !rc;
     if ( !rc )
@@ -209,6 +240,31 @@ out:
     return rc;
 }
 
+static int attach(struct build *b)
+{
+    int rc = toolstack_attach(b->toolstack, b->err, b->made.handle,
+                              b->rings.store_gfn, b->rings.console_gfn,
+                              &b->wait);
+
+    b->made.handle = NULL;
+    b->attached = b->created = !rc;
+
+    return rc;
+}
+
+int build_store(struct build *b, bool incoming)
+{
+    if ( !b->config )
+        return store_bare(b, incoming);
+
+    return b->made.late ? 0 : attach(b);
+}
+
+int build_complete(struct build *b)
+{
+    return b->config && !b->attached ? attach(b) : 0;
+}
+
 void build_unclaim(struct build *b)
 {
     if ( b->claimed )
@@ -218,7 +274,11 @@ void build_unclaim(struct build *b)
 
 int build_rename(struct build *b)
 {
-    return store_rename(b->store, b->err, b->domid, b->name);
+    /* At once: the source's user may already look for it. */
+    if ( !b->config )
+        return store_rename(b->store, b->err, b->domid, b->name);
+
+    return toolstack_rename(b->toolstack, b->err, b->domid, b->name);
 }
 
 /*
@@ -256,9 +316,10 @@ void build_undo(struct build *b)
     build_unclaim(b);
     if ( b->introduced )
         await_console(b);
-    if ( b->created )
-        hv_destroy(b->hv, NULL, b->domid);
-    if ( b->in_store )
-        store_remove(b->store, NULL, b->domid);
-    b->created = b->in_store = b->introduced = false;
+    if ( b->made.handle )
+        toolstack_discard(b->toolstack, b->made.handle);
+    else if ( b->created )
+        toolstack_destroy(b->toolstack, NULL, b->domid);
+    b->made.handle = NULL;
+    b->created = b->introduced = b->attached = false;
 }

@@ -58,10 +58,11 @@ static int gather_name(struct store *st, struct err *e, uint32_t domid,
     return rc;
 }
 
-int describe(struct hv *hv, struct store *st, struct err *e, uint32_t domid,
+int describe(const struct toolstack *t, struct err *e, uint32_t domid,
              struct description *ret)
 {
     struct description d = { 0 };
+    struct hv *hv = t->hv;
     struct hv_domain info;
     int rc;
 
@@ -72,12 +73,13 @@ int describe(struct hv *hv, struct store *st, struct err *e, uint32_t domid,
         return err_set(e, -EINVAL, "domain %u is being destroyed", domid);
     rc = hv_carried(hv, e, domid);
     if ( !rc )
-        rc = store_carried(st, e, domid);
+        rc = toolstack_describe(t, e, domid, &d.config);
     if ( rc )
         return rc;
 
     d.domain.vcpus = info.vcpus;
-    d.domain.flags = info.hap ? WIRE_DOMAIN_HAP : 0;
+    d.domain.flags = (info.hap ? WIRE_DOMAIN_HAP : 0) |
+                     (d.config ? WIRE_DOMAIN_MANAGED : 0);
     d.domain.max_mem_kib = info.max_pages == UINT64_MAX
                            ? info.tot_pages * 4 : info.max_pages * 4;
     d.domain.populated_pages = info.tot_pages;
@@ -95,9 +97,9 @@ int describe(struct hv *hv, struct store *st, struct err *e, uint32_t domid,
     if ( !rc )
         rc = hv_nr_gfns(hv, e, domid, &d.domain.nr_gfns);
     if ( !rc )
-        rc = gather_name(st, e, domid, &d);
+        rc = gather_name(t->store, e, domid, &d);
     if ( !rc )
-        rc = gather_pairs(st, e, domid, &d);
+        rc = gather_pairs(t->store, e, domid, &d);
     if ( !rc )
         rc = hv_policy_get(hv, e, domid, &d.policy);
     if ( !rc )
@@ -114,6 +116,7 @@ int describe(struct hv *hv, struct store *st, struct err *e, uint32_t domid,
 void describe_done(struct description *desc)
 {
     free(desc->pairs_buf);
+    free(desc->config);
     hv_policy_done(&desc->policy);
     memset(desc, 0, sizeof(*desc));
 }

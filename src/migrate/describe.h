@@ -7,26 +7,27 @@
 #define XMIG_DESCRIBE_H
 
 #include "hv.h"
-#include "store.h"
+#include "toolstack.h"
 #include "wire.h"
 
 struct description
 {
     struct wire_domain domain;   /* .pairs point into pairs_buf; nr_lanes 1 */
     char *pairs_buf;
+    char *config;                /* the toolstack's; NULL: nobody manages it */
     struct hv_policy policy;
     struct hv_param params[HV_PARAMS_MAX];
     unsigned int nr_params;
 };
 
 /*
- * Refuses, too, what is not carried (hv_carried(), store_carried()) and what
- * is dying.
+ * Refuses, too, what is not carried (hv_carried(), toolstack_describe()) and
+ * what is dying.
  *   -EINVAL  not of a kind that is carried; says which
  *   -ENOENT  no such domain
  * desc must be freed with describe_done() after a success.
  */
-int describe(struct hv *hv, struct store *st, struct err *e, uint32_t domid,
+int describe(const struct toolstack *t, struct err *e, uint32_t domid,
              struct description *ret);
 void describe_done(struct description *desc);
 

@@ -72,6 +72,7 @@ void dest_done(struct dest *d)
     journal_close(d->journal);
     pageset_done(&d->present);
     free(d->domain_body);
+    free(d->config);
     stats_done(&d->stats);
     err_done(&d->ctl_err);
     err_done(&d->err);
@@ -343,6 +344,8 @@ static void settle_in(struct dest *d)
     if ( rc )
         LOG_WARN(s->logger, "domain %u keeps the name \"%s%s\": %s",
                  s->domid, s->name, BUILD_INCOMING, quiet.rec.text);
+    if ( d->config )
+        toolstack_running(s->toolstack, s->domid);
     build_unclaim(&d->build);
     place_free(d->place);
     d->place = NULL;

@@ -40,6 +40,8 @@ struct dest
 
     /* control thread only */
     void *domain_body;           /* what domain's pairs lie in */
+    char *config;                /* the toolstack's, or NULL */
+    uint64_t alive_us;           /* when the source last heard from us */
     struct wire_domain domain;
     struct build build;
     struct journal *journal;

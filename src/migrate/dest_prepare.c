@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How often the source is told of us while a toolstack works. */
+#define ALIVE_US US_PER_S
+
 static int begin_journal(struct dest *d)
 {
     struct session *s = &d->s;
@@ -50,6 +53,56 @@ static int check_uuid(struct dest *d)
     return rc;
 }
 
+/* A toolstack's hooks may take long: keep the source informed. */
+static int still_here(void *data)
+{
+    struct dest *d = data;
+    int rc = cancel_check(d->s.stop);
+
+    if ( rc || clock_now_us() - d->alive_us < ALIVE_US )
+        return rc;
+    d->alive_us = clock_now_us();
+    pthread_mutex_lock(&d->lock);
+    rc = conn_send_empty(d->ctl, WIRE_ALIVE);
+    pthread_mutex_unlock(&d->lock);
+
+    return rc;
+}
+
+/* The domain is a toolstack's: it has to be ours, too. */
+static int take_config(struct dest *d)
+{
+    struct session *s = &d->s;
+    const struct xmig_toolstack *hooks = s->toolstack->hooks;
+    struct wire_record rec;
+    struct wire_state st;
+    struct wire_toolstack t;
+    int rc;
+
+    rc = conn_expect(d->ctl, WIRE_STATE, &rec);
+    if ( !rc )
+        rc = wire_state_decode(rec.body, rec.length, s->err, &st);
+    if ( !rc && st.kind != WIRE_STATE_TOOLSTACK )
+        rc = err_set(s->err, -EPROTO, "STATE of kind %u where the "
+                     "toolstack's configuration was due", st.kind);
+    if ( !rc )
+        rc = wire_toolstack_decode(st.data, st.bytes, s->err, &t);
+    if ( rc )
+        return rc;
+    if ( !hooks || strcmp(t.name, hooks->name) )
+        return err_set(s->err, -EOPNOTSUPP, "the domain is managed by a "
+                       "toolstack that is not here: %s", t.name);
+    d->config = strndup(t.config, t.config_bytes);
+    if ( !d->config )
+        return err_set(s->err, -ENOMEM, "take the toolstack's configuration: "
+                       "%s", err_text(-ENOMEM));
+    d->build.config = d->config;
+    d->build.wait.tick = still_here;
+    d->build.wait.data = d;
+
+    return 0;
+}
+
 static int take_domain(struct dest *d)
 {
     struct session *s = &d->s;
@@ -79,13 +132,18 @@ static int take_domain(struct dest *d)
     snprintf(s->name, sizeof(s->name), "%s", dom->name);
     d->build.hv = s->hv;
     d->build.store = s->store;
+    d->build.toolstack = s->toolstack;
     d->build.err = s->err;
     d->build.domain = dom;
     d->build.name = s->name;
 
     rc = build_check(&d->build);
+    if ( !rc )
+        rc = check_uuid(d);
+    if ( !rc && (dom->flags & WIRE_DOMAIN_MANAGED) )
+        rc = take_config(d);
 
-    return rc ? rc : check_uuid(d);
+    return rc;
 }
 
 static int take_policy(struct dest *d)
@@ -141,12 +199,8 @@ static int take_params(struct dest *d)
     for ( i = 0; !rc && i < nr; i++ )
         if ( hv_param_is_ring(list[i].index) && list[i].value )
             rc = place_own(d->place, list[i].value);
-    if ( !rc )
-        rc = build_params(&d->build, list, nr);
-    if ( !rc )
-        rc = build_store(&d->build, true);
 
-    return rc;
+    return rc ? rc : build_params(&d->build, list, nr);
 }
 
 static int take_memory(struct dest *d)
@@ -207,6 +261,9 @@ int dest_prepare(struct dest *d)
         rc = take_params(d);
     if ( !rc )
         rc = take_memory(d);
+    /* While the helper populates. */
+    if ( !rc )
+        rc = build_store(&d->build, true);
     if ( rc )
         return rc;
 

@@ -78,17 +78,17 @@ int dest_take_state_end(struct dest *d, const struct wire_record *rec)
 
     if ( rc )
         return rc;
-    pthread_mutex_lock(&d->lock);
     if ( d->state_complete || !d->last_known )
-        rc = err_set(&d->err, -EPROTO, "STATE_END out of turn");
-    else if ( !d->context_set )
-        rc = err_set(&d->err, -EPROTO, "STATE_END without the HVM context");
-    else
-    {
-        d->state_complete = true;
-        d->populated = end.populated_pages;
-        rc = dest_maybe_ready(d);
-    }
+        return err_set(&d->err, -EPROTO, "STATE_END out of turn");
+    if ( !d->context_set )
+        return err_set(&d->err, -EPROTO, "STATE_END without the HVM context");
+    rc = build_complete(&d->build);
+    if ( rc )
+        return rc;
+    pthread_mutex_lock(&d->lock);
+    d->state_complete = true;
+    d->populated = end.populated_pages;
+    rc = dest_maybe_ready(d);
     pthread_mutex_unlock(&d->lock);
 
     return rc;

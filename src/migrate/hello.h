@@ -8,7 +8,7 @@
 #include "conn.h"
 #include "session.h"
 
-/* What this end can do. */
+/* What this end can do; WIRE_CAP_TOOLSTACK besides, where there are hooks. */
 #define HELLO_CAPS (WIRE_CAP_ZERO | WIRE_CAP_LANES | WIRE_CAP_ALLOC)
 
 /* id and token may be NULL: none. */

@@ -101,7 +101,7 @@ static int keep(struct session *s, struct journal *j, enum here here)
             hv_dirty_close(dirty);
         if ( !store_name(s->store, NULL, info->domid, &name) &&
              strcmp(name, info->name) )
-            store_rename(s->store, NULL, info->domid, info->name);
+            toolstack_rename(s->toolstack, NULL, info->domid, info->name);
         free(name);
     }
     rc = journal_append(j, JOURNAL_RESUMED, true, s->err);
@@ -128,10 +128,8 @@ static int give_up(struct session *s, struct journal *j, enum here here,
     const struct journal_info *info = journal_info(j);
     int rc = 0;
 
-    if ( here != HERE_NOT )
-        rc = hv_destroy(s->hv, s->err, info->domid);
-    if ( !rc && (here != HERE_NOT || only_nodes_left(s, info)) )
-        rc = store_remove(s->store, s->err, info->domid);
+    if ( here != HERE_NOT || only_nodes_left(s, info) )
+        rc = toolstack_destroy(s->toolstack, s->err, info->domid);
     if ( !rc )
         rc = journal_append(j, JOURNAL_DONE, true, s->err);
     if ( rc )

@@ -29,8 +29,6 @@ static int finish_started(struct session *s, struct journal *j,
 {
     const struct journal_info *info = journal_info(j);
     struct hv_domain dom;
-    struct build b = { .hv = s->hv, .store = s->store, .err = NULL,
-                       .name = info->name, .domid = info->domid };
     char *name = NULL;
     int rc = 0;
 
@@ -41,8 +39,9 @@ static int finish_started(struct session *s, struct journal *j,
         rc = hv_unpause(s->hv, e, info->domid);
     if ( !store_name(s->store, NULL, info->domid, &name) &&
          strcmp(name, info->name) )
-        build_rename(&b);
+        toolstack_rename(s->toolstack, NULL, info->domid, info->name);
     free(name);
+    toolstack_running(s->toolstack, info->domid);
     hv_claim(s->hv, NULL, info->domid, 0);
 
     return rc;
@@ -55,7 +54,7 @@ static int abandon(struct session *s, struct journal *j, struct err *e)
     enum journal_state decided;
     struct hv_domain dom;
     struct build b = { .hv = s->hv, .store = s->store, .err = NULL,
-                       .domid = info->domid };
+                       .toolstack = s->toolstack, .domid = info->domid };
     int rc;
 
     rc = journal_decide(j, JOURNAL_ABANDONED, true, e, &decided);
@@ -65,7 +64,7 @@ static int abandon(struct session *s, struct journal *j, struct err *e)
         return JOURNAL_STARTED;
     if ( domain_is_here(s, info, &dom) )
     {
-        b.created = b.in_store = b.claimed = true;
+        b.created = b.claimed = true;
         build_undo(&b);
     }
     if ( !armed )

@@ -208,6 +208,7 @@ static int restore(struct restore *rs, bool paused)
         return rc;
 
     b->hv = rs->x->hv;
+    b->toolstack = &rs->x->toolstack;
     b->store = rs->x->store;
     b->err = rs->err;
     b->domain = &rs->domain;

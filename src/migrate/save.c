@@ -321,6 +321,7 @@ static int go_on(struct save *sv)
 /* The image is whole: what becomes of the domain. */
 static int finish(struct save *sv)
 {
+    struct hv_domain info;
     int rc;
 
     rc = session_commit(sv->x);
@@ -336,14 +337,30 @@ static int finish(struct save *sv)
     if ( sv->flags & (XMIG_SAVE_KEEP | XMIG_SAVE_KEEP_PAUSED) )
         return go_on(sv);
 
-    rc = hv_destroy(sv->hv, sv->err, sv->domid);
-    if ( rc )
+    rc = toolstack_destroy(&sv->x->toolstack, sv->err, sv->domid);
+    if ( rc && !hv_domain_info(sv->hv, NULL, sv->domid, &info) &&
+         !info.dying )
         return rc;
     sv->suspended = false;
-    if ( store_remove(sv->x->store, NULL, sv->domid) )
+    err_reset(sv->err);
+    if ( rc )
         LOG_WARN(sv->x->logger, "domain %u is saved and destroyed, but nodes"
                  " of it are left in xenstore", sv->domid);
     return owner_set(sv->err, XMIG_GUEST_NONE);
+}
+
+/* A file has no room for a toolstack's configuration: what comes out of it
+ * is nobody's domain, and has to be of a kind that can be. */
+static int describe_for_file(struct save *sv)
+{
+    const struct toolstack *t = &sv->x->toolstack;
+    int rc = describe(t, sv->err, sv->domid, &sv->desc);
+
+    if ( rc || !sv->desc.config )
+        return rc;
+    sv->desc.domain.flags &= ~WIRE_DOMAIN_MANAGED;
+
+    return store_carried(t->store, sv->err, sv->domid);
 }
 
 static int save(struct save *sv)
@@ -352,7 +369,7 @@ static int save(struct save *sv)
 
     /* Looked at twice: now to refuse what can't be saved, before the guest
      * feels anything; and again when it can't change any more. */
-    rc = describe(sv->hv, sv->x->store, sv->err, sv->domid, &sv->desc);
+    rc = describe_for_file(sv);
     if ( rc != -ENOENT )
         owner_set(sv->err, XMIG_GUEST_AT_SOURCE);
     if ( !rc )
@@ -366,7 +383,7 @@ static int save(struct save *sv)
     if ( rc )
         goto out;
     describe_done(&sv->desc);
-    rc = describe(sv->hv, sv->x->store, sv->err, sv->domid, &sv->desc);
+    rc = describe_for_file(sv);
     if ( !rc )
         rc = write_image(sv);
     if ( !rc )

@@ -48,6 +48,8 @@ int xmig_open(struct xentoollog_logger *logger, struct xmig **ret_s)
     if ( rc )
         goto out;
     rc = store_open(&e, &x->store);
+    x->toolstack.hv = x->hv;
+    x->toolstack.store = x->store;
 
 out:
     if ( rc )
@@ -99,6 +101,13 @@ int xmig_set_state_dir(struct xmig *s, const char *dir)
     s->state_dir = copy;
 
     return 0;
+}
+
+void xmig_set_toolstack(struct xmig *s, const struct xmig_toolstack *hooks,
+                        void *data)
+{
+    s->toolstack.hooks = hooks;
+    s->toolstack.data = data;
 }
 
 int xmig_option_set(struct xmig *s, const char *key, const char *value)
@@ -185,6 +194,7 @@ void session_init(struct session *s, struct xmig *x, bool source)
     s->state_dir = x->state_dir;
     s->hv = x->hv;
     s->store = x->store;
+    s->toolstack = &x->toolstack;
     state_init(&s->state);
 }
 

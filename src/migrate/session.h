@@ -25,6 +25,7 @@
 #include "state.h"
 #include "stats.h"
 #include "store.h"
+#include "toolstack.h"
 #include "xmig.h"
 
 #define SESSION_STATE_DIR "/var/lib/xmig"
@@ -37,6 +38,7 @@ struct xmig
     struct store *store;
 
     /* between operations only */
+    struct toolstack toolstack;
     char *state_dir;
     struct optset *opts;
     xmig_progress_fn *progress;
@@ -60,6 +62,7 @@ struct session
     const char *state_dir;
     struct hv *hv;
     struct store *store;
+    const struct toolstack *toolstack;
     uint8_t boot[IDENT_BYTES];   /* of this host */
     uint32_t xen_version;
 

@@ -95,128 +95,6 @@ static int begin_journal(struct source *src)
     return rc;
 }
 
-static int send_body(struct source *src, uint32_t type, void *body,
-                     size_t len)
-{
-    int rc = conn_send(src->ctl, type, body, len);
-
-    free(body);
-
-    return rc;
-}
-
-/* DOMAIN, POLICY, STATE(params): all that D needs to build its like. */
-static int send_description(struct source *src)
-{
-    struct session *s = &src->s;
-    struct description *d = &src->desc;
-    struct wire_policy pol = {
-        .nr_leaves = d->policy.nr_leaves, .nr_msrs = d->policy.nr_msrs,
-        .leaves = d->policy.leaves, .msrs = d->policy.msrs,
-    };
-    struct wire_param params[WIRE_PARAMS_MAX];
-    uint8_t list[sizeof(params)];
-    struct wire_state st = { .kind = WIRE_STATE_PARAMS, .data = list };
-    unsigned int i;
-    void *body;
-    size_t len, room;
-    int rc;
-
-    d->domain.nr_lanes = s->nr_lanes;
-    rc = describe_domain_body(d, s->err, &body, &len);
-    if ( !rc )
-        rc = send_body(src, WIRE_DOMAIN, body, len);
-    if ( rc )
-        return rc;
-
-    room = 16 + (size_t)pol.nr_leaves * WIRE_LEAF_BYTES +
-           (size_t)pol.nr_msrs * WIRE_MSR_BYTES;
-    body = malloc(room);
-    if ( !body )
-        return err_set(s->err, -ENOMEM, "send the CPU policy: %s",
-                       err_text(-ENOMEM));
-    rc = wire_policy_encode(&pol, body, room, &len);
-    if ( rc )
-    {
-        free(body);
-        return err_set(s->err, rc, "the CPU policy of domain %u (%u leaves, "
-                       "%u MSRs) is too large", s->domid, pol.nr_leaves,
-                       pol.nr_msrs);
-    }
-    rc = send_body(src, WIRE_POLICY, body, len);
-    if ( rc )
-        return rc;
-
-    for ( i = 0; i < d->nr_params; i++ )
-    {
-        params[i].index = d->params[i].index;
-        params[i].value = d->params[i].value;
-    }
-    rc = wire_params_encode(params, d->nr_params, list, sizeof(list), &len);
-    st.bytes = len;
-    room = 16 + sizeof(list);
-    body = malloc(room);
-    if ( !body )
-        rc = -ENOMEM;
-    if ( !rc )
-        rc = wire_state_encode(&st, body, room, &len);
-    if ( rc )
-    {
-        free(body);
-        return err_set(s->err, rc, "send the HVM parameters: %s",
-                       err_text(rc));
-    }
-
-    return send_body(src, WIRE_STATE, body, len);
-}
-
-/* What is populated now, in as many MEMORY records as it takes. */
-static int send_memory(struct source *src)
-{
-    struct session *s = &src->s;
-    const size_t most = WIRE_MEMORY_RANGES_MAX;
-    struct wire_range *ranges = malloc(most * sizeof(*ranges));
-    struct wire_memory m = { .ranges = ranges };
-    size_t room = 8 + most * sizeof(*ranges), len;
-    void *buf = malloc(room);
-    struct gfn_run run = { 0 };
-    bool more;
-    int rc = 0;
-
-    if ( !ranges || !buf )
-        rc = err_set(s->err, -ENOMEM, "send the memory map: %s",
-                     err_text(-ENOMEM));
-    do {
-        m.nr_ranges = 0;
-        more = false;
-        while ( !rc && pageset_next_run(&src->rounds.set.present,
-                                        run.first + run.count, 0, &run) )
-        {
-            ranges[m.nr_ranges++] = (struct wire_range){ run.first,
-                                                         run.count };
-            if ( m.nr_ranges == most )
-            {
-                more = pageset_next_set(&src->rounds.set.present,
-                                        run.first + run.count) < s->nr_gfns;
-                break;
-            }
-        }
-        m.flags = more ? WIRE_MEMORY_MORE : 0;
-        if ( !rc )
-        {
-            rc = wire_memory_encode(&m, buf, room, &len);
-            if ( rc )
-                err_set(s->err, rc, "internal error: encode MEMORY");
-        }
-        if ( !rc )
-            rc = conn_send(src->ctl, WIRE_MEMORY, buf, len);
-    } while ( !rc && more );
-    free(ranges);
-    free(buf);
-
-    return rc;
-}
-
 static int open_mover(struct source *src)
 {
     struct session *s = &src->s;
@@ -249,7 +127,7 @@ static int set_up(struct source *src)
 
     rc = session_host(s);
     if ( !rc )
-        rc = describe(s->hv, s->store, s->err, s->domid, &src->desc);
+        rc = describe(s->toolstack, s->err, s->domid, &src->desc);
     if ( !rc )
         rc = owner_set(s->err, XMIG_GUEST_AT_SOURCE);
     if ( !rc )
@@ -270,19 +148,23 @@ static int set_up(struct source *src)
                  opt_str(s->opts, NULL, "name"));
 
     rc = source_connect(src);
+    if ( !rc && src->desc.config && !(s->caps & WIRE_CAP_TOOLSTACK) )
+        rc = err_set(s->err, -EOPNOTSUPP, "%s manages the domain, and the "
+                     "receiver at %s has no toolstack",
+                     s->toolstack->hooks->name, src->host);
     if ( !rc )
         rc = plan_build_names(mechs, 1, s->caps, s->err, &s->plan);
     if ( !rc )
         rc = begin_journal(src);
     if ( !rc )
-        rc = send_description(src);
+        rc = source_send_description(src);
     /* While D builds the domain. */
     if ( !rc )
         rc = suspend_open(&src->su, s->hv, s->store, s->err, s->domid);
     if ( !rc )
         rc = rounds_begin(&src->rounds, true);
     if ( !rc )
-        rc = send_memory(src);
+        rc = source_send_memory(src);
     if ( !rc )
         rc = engine_setup(s);
     if ( !rc )
@@ -399,7 +281,7 @@ static int roll_back(struct source *src, int rc)
     src->rounds.mover = NULL;
     cancel_lower(s->stop);
     if ( src->renamed )
-        store_rename(s->store, NULL, s->domid, s->name);
+        toolstack_rename(s->toolstack, NULL, s->domid, s->name);
     tell_peer(src);
     rounds_end(&src->rounds);
 
@@ -430,9 +312,7 @@ static int finish(struct source *src)
 
     rounds_end(&src->rounds);
     err_init(&quiet);
-    rc = hv_destroy(s->hv, &quiet, s->domid);
-    if ( !rc || rc == -ENOENT )
-        rc = store_remove(s->store, &quiet, s->domid);
+    rc = toolstack_destroy(s->toolstack, &quiet, s->domid);
     if ( !rc )
         rc = journal_append(src->journal, JOURNAL_DONE, true, &quiet);
     if ( !rc )

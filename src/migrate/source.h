@@ -66,6 +66,16 @@ int source_await_round(struct source *src, unsigned int round);
 int source_poll(struct source *src);
 int source_send_alive(struct source *src);
 
+/* ---- source_describe.c -------------------------------------------------- */
+
+/* DOMAIN, STATE(toolstack), POLICY, STATE(params): all that D needs to build
+ * its like. */
+int source_send_description(struct source *src);
+int source_send_state(struct source *src, enum wire_state_kind kind,
+                      const void *data, size_t bytes);
+/* What is populated now, in as many MEMORY records as it takes. */
+int source_send_memory(struct source *src);
+
 /* ---- source_peer.c ------------------------------------------------------ */
 
 /* data is the struct source. */

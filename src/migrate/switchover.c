@@ -24,28 +24,6 @@ static int still_here(void *data)
 
 /* ---- State -------------------------------------------------------------- */
 
-static int send_state(struct source *src, enum wire_state_kind kind,
-                      const void *data, size_t bytes)
-{
-    struct wire_state st = { .kind = kind, .bytes = bytes, .data = data };
-    size_t room = 16 + bytes, len;
-    void *body = malloc(room);
-    int rc;
-
-    if ( !body )
-        return err_set(src->s.err, -ENOMEM, "send the state: %s",
-                       err_text(-ENOMEM));
-    rc = wire_state_encode(&st, body, room, &len);
-    if ( rc )
-        err_set(src->s.err, rc, "%zu bytes of state are too much for a "
-                "record", bytes);
-    else
-        rc = conn_send(src->ctl, WIRE_STATE, body, len);
-    free(body);
-
-    return rc;
-}
-
 static int send_tsc(struct source *src)
 {
     struct session *s = &src->s;
@@ -65,7 +43,7 @@ static int send_tsc(struct source *src)
     if ( rc )
         return err_set(s->err, rc, "internal error: encode the TSC");
 
-    return send_state(src, WIRE_STATE_TSC, buf, len);
+    return source_send_state(src, WIRE_STATE_TSC, buf, len);
 }
 
 static int send_context(struct source *src)
@@ -77,7 +55,7 @@ static int send_context(struct source *src)
 
     if ( rc )
         return rc;
-    rc = send_state(src, WIRE_STATE_CONTEXT, data, len);
+    rc = source_send_state(src, WIRE_STATE_CONTEXT, data, len);
     free(data);
 
     return rc;
@@ -167,7 +145,8 @@ static void rename_away(struct source *src)
     char name[sizeof(src->s.name) + sizeof(AWAY)];
 
     snprintf(name, sizeof(name), "%s%s", src->s.name, AWAY);
-    src->renamed = !store_rename(src->s.store, NULL, src->s.domid, name);
+    src->renamed = !toolstack_rename(src->s.toolstack, NULL, src->s.domid,
+                                    name);
 }
 
 /* What went wrong first becomes the end of what the operation failed with. */

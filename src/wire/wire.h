@@ -138,6 +138,7 @@ int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
 #define WIRE_CAP_ZLIB      (1u << 5)
 #define WIRE_CAP_ZSTD      (1u << 6)
 #define WIRE_CAP_DELTA     (1u << 7)
+#define WIRE_CAP_TOOLSTACK (1u << 8)
 
 /* Name of a capability's bit number, "bit 12" for one unknown. */
 const char *wire_cap_name(unsigned int bit, char buf[16]);
@@ -254,7 +255,8 @@ int wire_pairs_add(void *buf, size_t room, size_t *len, const char *key,
                    const char *value);
 
 #define WIRE_NAME_MAX 128u       /* with the NUL */
-#define WIRE_DOMAIN_HAP 1u
+#define WIRE_DOMAIN_HAP     1u
+#define WIRE_DOMAIN_MANAGED 2u   /* STATE(toolstack) follows */
 
 struct wire_domain
 {
@@ -423,6 +425,7 @@ enum wire_state_kind
     WIRE_STATE_CONTEXT = 2,      /* HVM context, as Xen gave it */
     WIRE_STATE_PARAMS = 3,       /* struct wire_param [] */
     WIRE_STATE_PAIRS = 4,        /* pairs that changed */
+    WIRE_STATE_TOOLSTACK = 5,    /* name, NUL, its configuration */
 };
 
 struct wire_state
@@ -458,6 +461,22 @@ int wire_tsc_encode(const struct wire_tsc *t, void *buf, size_t room,
                     size_t *ret_len);
 int wire_tsc_decode(const void *data, size_t len, struct err *e,
                     struct wire_tsc *ret);
+/* Of STATE(toolstack): the configuration that a toolstack has of a domain;
+ * not empty, without a NUL. */
+#define WIRE_TOOLSTACK_NAME_MAX 32u  /* with the NUL */
+
+struct wire_toolstack
+{
+    const char *name;
+    const char *config;          /* decoded: not terminated */
+    size_t config_bytes;
+};
+
+int wire_toolstack_encode(const struct wire_toolstack *t, void *buf,
+                          size_t room, size_t *ret_len);
+int wire_toolstack_decode(const void *data, size_t len, struct err *e,
+                          struct wire_toolstack *ret);
+
 int wire_params_encode(const struct wire_param *params, unsigned int nr,
                        void *buf, size_t room, size_t *ret_len);
 /* params has room for WIRE_PARAMS_MAX. */

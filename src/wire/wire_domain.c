@@ -135,7 +135,7 @@ static int check_domain(const struct wire_domain *d, struct err *e)
     if ( !d->vcpus || d->vcpus > WIRE_VCPUS_MAX )
         return err_set(e, -EPROTO, "DOMAIN: %u vcpus, may be 1 ... %u",
                        d->vcpus, WIRE_VCPUS_MAX);
-    if ( d->flags & ~WIRE_DOMAIN_HAP )
+    if ( d->flags & ~(WIRE_DOMAIN_HAP | WIRE_DOMAIN_MANAGED) )
         return err_set(e, -EPROTO, "DOMAIN: unknown flags %#x", d->flags);
     if ( !d->nr_gfns || d->nr_gfns > WIRE_GFNS_MAX )
         return err_set(e, -EPROTO, "DOMAIN: %" PRIu64 " gfns, may be 1 ... %"

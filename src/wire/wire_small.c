@@ -239,7 +239,7 @@ int wire_state_encode(const struct wire_state *r, void *buf, size_t room,
     size_t len = 8 + wire_round8(r->bytes);
     uint8_t *p = buf;
 
-    if ( r->kind < WIRE_STATE_TSC || r->kind > WIRE_STATE_PAIRS )
+    if ( r->kind < WIRE_STATE_TSC || r->kind > WIRE_STATE_TOOLSTACK )
         return -EINVAL;
     if ( room < len || len > WIRE_CONTROL_MAX )
         return -EMSGSIZE;
@@ -266,7 +266,7 @@ int wire_state_decode(const void *body, size_t len, struct err *e,
     r.kind = wire_get32(p);
     r.bytes = wire_get32(p + 4);
     r.data = p + 8;
-    if ( r.kind < WIRE_STATE_TSC || r.kind > WIRE_STATE_PAIRS )
+    if ( r.kind < WIRE_STATE_TSC || r.kind > WIRE_STATE_TOOLSTACK )
         return err_set(e, -EPROTO, "STATE: unknown kind %u", r.kind);
     if ( r.bytes > len - 8 || wire_round8(r.bytes) != len - 8 )
         return err_set(e, -EPROTO, "STATE: %u bytes of data in a body of %zu",
@@ -354,6 +354,46 @@ int wire_params_decode(const void *data, size_t len, struct err *e,
                                (unsigned long long)params[i].index);
     }
     *ret_nr = nr;
+
+    return 0;
+}
+
+int wire_toolstack_encode(const struct wire_toolstack *t, void *buf,
+                          size_t room, size_t *ret_len)
+{
+    size_t n = strlen(t->name) + 1;
+
+    if ( n == 1 || n > WIRE_TOOLSTACK_NAME_MAX || !t->config_bytes )
+        return -EINVAL;
+    if ( room < n || room - n < t->config_bytes )
+        return -EMSGSIZE;
+    memcpy(buf, t->name, n);
+    memcpy((char *)buf + n, t->config, t->config_bytes);
+    *ret_len = n + t->config_bytes;
+
+    return 0;
+}
+
+int wire_toolstack_decode(const void *data, size_t len, struct err *e,
+                          struct wire_toolstack *ret)
+{
+    struct wire_toolstack t = { .name = data };
+    size_t n = strnlen(t.name, len), i;
+
+    if ( !n || n >= WIRE_TOOLSTACK_NAME_MAX || n == len )
+        return err_set(e, -EPROTO, "toolstack: a name of %zu bytes%s, may "
+                       "have 1 ... %u", n, n == len ? " without an end" : "",
+                       WIRE_TOOLSTACK_NAME_MAX - 1);
+    for ( i = 0; i < n; i++ )
+        if ( t.name[i] <= ' ' || t.name[i] >= 0x7f )
+            return err_set(e, -EPROTO, "toolstack: character %#x in the name",
+                           (unsigned char)t.name[i]);
+    t.config = t.name + n + 1;
+    t.config_bytes = len - n - 1;
+    if ( !t.config_bytes || memchr(t.config, 0, t.config_bytes) )
+        return err_set(e, -EPROTO, "toolstack: the configuration is empty or "
+                       "has a NUL in it");
+    *ret = t;
 
     return 0;
 }

@@ -125,7 +125,7 @@ complete_words() { # WORDS...: what the last one is completed to
 }
 same 'it completes commands' "$(complete_words xmig re)" 'receive recover restore'
 same 'it completes options of a command' \
-    "$(complete_words xmig receive --)" '--json --listen --once --port --set'
+    "$(complete_words xmig receive --)" '--json --listen --once --port --set --trusted-peers'
 matches 'it completes the library'"'"'s options of migrate' \
     "$(complete_words xmig -v migrate --down)" '^--downtime-limit$'
 if command -v groff >/dev/null; then

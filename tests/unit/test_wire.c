@@ -255,6 +255,37 @@ static int state_params_again(const void *in, size_t n, void *buf,
     return rc ? rc : wire_state_encode(&r, buf, ROOM, len);
 }
 
+static int state_toolstack(void *buf, size_t *len)
+{
+    static const struct wire_toolstack t = { "libxl", "{\"a\": 1}", 8 };
+    uint8_t data[64];
+    struct wire_state r = { .kind = WIRE_STATE_TOOLSTACK, .data = data };
+    size_t n;
+    int rc = wire_toolstack_encode(&t, data, sizeof(data), &n);
+
+    r.bytes = n;
+
+    return rc ? rc : wire_state_encode(&r, buf, ROOM, len);
+}
+
+static int state_toolstack_again(const void *in, size_t n, void *buf,
+                                 size_t *len)
+{
+    struct wire_toolstack t;
+    struct wire_state r;
+    uint8_t data[64];
+    size_t used;
+    int rc = wire_state_decode(in, n, &e, &r);
+
+    if ( !rc )
+        rc = wire_toolstack_decode(r.data, r.bytes, &e, &t);
+    if ( !rc )
+        rc = wire_toolstack_encode(&t, data, sizeof(data), &used);
+    r.data = data;
+
+    return rc ? rc : wire_state_encode(&r, buf, ROOM, len);
+}
+
 #define SMALL(name, ...)                                                \
     static int make_##name(void *buf, size_t *len)                      \
     {                                                                   \
@@ -343,6 +374,8 @@ static const struct
       round_end_again },
     { "pages", WIRE_PAGES, WIRE_BULK, pages, pages_again },
     { "go", WIRE_GO, WIRE_CONTROL, NULL, NULL },
+    { "state-toolstack", WIRE_STATE, WIRE_CONTROL, state_toolstack,
+      state_toolstack_again },
 };
 
 #define NR_RECORDS (sizeof(records) / sizeof(records[0]))

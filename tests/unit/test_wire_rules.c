@@ -239,7 +239,7 @@ static void domains_are_judged(void **state)
         const char *words;
     } bad[] = {
         { 0, 4, 0, "vcpus" }, { 0, 4, 513, "vcpus" },
-        { 4, 4, 2, "flags" },
+        { 4, 4, 4, "flags" },
         { 32, 8, 0, "gfns" }, { 32, 8, (1ull << 36) + 1, "gfns" },
         { 32, 8, UINT64_MAX, "gfns" },
         { 24, 8, 0xff001, "populated" },
@@ -441,8 +441,8 @@ static void states_are_judged(void **state)
     assert_refused(wire_state_decode(b, 8, &e, &s), "bytes of data");
     put32(0, 0);
     assert_refused(wire_state_decode(b, 16, &e, &s), "kind 0");
-    put32(0, 5);
-    assert_refused(wire_state_decode(b, 16, &e, &s), "kind 5");
+    put32(0, 6);
+    assert_refused(wire_state_decode(b, 16, &e, &s), "kind 6");
     assert_refused(wire_tsc_decode(b, 16, &e, &t), "must be 24");
     memset(b, 0, 4096);
     assert_refused(wire_params_decode(b, 8, &e, params, &nr), "16 each");

@@ -11,15 +11,18 @@
 
 void subject_init(struct peer *p)
 {
-    struct store *st;
+    struct toolstack t = { 0 };
+    struct store *st = NULL;
     uint64_t nr;
     int rc;
 
     rc = hv_open(NULL, &p->err, &p->hv);
     if ( !rc )
         rc = store_open(&p->err, &st);
+    t.hv = p->hv;
+    t.store = st;
     if ( !rc )
-        rc = describe(p->hv, st, &p->err, p->domid, &p->desc);
+        rc = describe(&t, &p->err, p->domid, &p->desc);
     if ( !rc )
     {
         store_close(st);
