@@ -161,8 +161,8 @@ struct xmig_toolstack
     int (*attach)(void *data, void *handle, uint64_t store_gfn,
                   uint64_t console_gfn, const struct xmig_wait *wait,
                   char *why, size_t room);
-    /* In place of attach(): nothing of the domain is left. */
-    void (*discard)(void *data, void *handle);
+    /* In place of attach(): nothing is left.  Not 0: it had failed before. */
+    int (*discard)(void *data, void *handle, char *why, size_t room);
     /* It runs here now, under its own name.  May be NULL. */
     void (*running)(void *data, uint32_t domid);
 };

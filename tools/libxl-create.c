@@ -251,10 +251,16 @@ int libxl_attach(void *handle, uint64_t store_gfn, uint64_t console_gfn,
     return rc;
 }
 
-void libxl_discard(void *handle)
+int libxl_discard(void *handle, char *why, size_t room)
 {
     struct incoming *in = handle;
+    struct pollfd p = { .fd = in->ended, .events = POLLIN };
+    bool had_ended = poll(&p, 1, 0) > 0;
+    int rc;
 
     give_up(in);
+    rc = had_ended ? call_result(&in->call, in->rc, why, room) : 0;
     free_incoming(in);
+
+    return rc;
 }

@@ -113,10 +113,11 @@ static int attach(void *data, void *handle, uint64_t store_gfn,
     return libxl_attach(handle, store_gfn, console_gfn, wait, why, room);
 }
 
-static void discard(void *data, void *handle)
+static int discard(void *data, void *handle, char *why, size_t room)
 {
     (void)data;
-    libxl_discard(handle);
+
+    return libxl_discard(handle, why, room);
 }
 
 void libxl_hooks_trust_peers(void)

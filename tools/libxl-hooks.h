@@ -62,7 +62,7 @@ int libxl_create(const struct create_opts *o, const char *config,
                  struct xmig_made *ret, char *why, size_t room);
 int libxl_attach(void *handle, uint64_t store_gfn, uint64_t console_gfn,
                  const struct xmig_wait *wait, char *why, size_t room);
-void libxl_discard(void *handle);
+int libxl_discard(void *handle, char *why, size_t room);
 
 /* ---- The helper's part (libxl-helper.c) --------------------------------- */
 

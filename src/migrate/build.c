@@ -311,13 +311,34 @@ static void await_console(struct build *b)
     store_watch_close(w);
 }
 
+int build_explain(struct build *b, int rc)
+{
+    void *handle = b->made.handle;
+    struct err cause;
+
+    if ( rc != -ESRCH || !handle )
+        return rc;
+    b->made.handle = NULL;
+    b->created = false;
+    err_init(&cause);
+    if ( toolstack_discard(b->toolstack, &cause, handle) )
+    {
+        err_reset(b->err);
+        err_take(b->err, &cause);
+        rc = err_code(b->err);
+    }
+    err_done(&cause);
+
+    return rc;
+}
+
 void build_undo(struct build *b)
 {
     build_unclaim(b);
     if ( b->introduced )
         await_console(b);
     if ( b->made.handle )
-        toolstack_discard(b->toolstack, b->made.handle);
+        toolstack_discard(b->toolstack, NULL, b->made.handle);
     else if ( b->created )
         toolstack_destroy(b->toolstack, NULL, b->domid);
     b->made.handle = NULL;

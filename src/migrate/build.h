@@ -63,6 +63,9 @@ int build_complete(struct build *b);
 void build_unclaim(struct build *b);
 /* Give it its proper name. */
 int build_rename(struct build *b);
+/* A step has failed with rc, recorded in err: if it was for want of a domain,
+ * the toolstack knows better.  Returns the code. */
+int build_explain(struct build *b, int rc);
 /* Destroy it and remove every trace.  Mappings must be gone. */
 void build_undo(struct build *b);
 

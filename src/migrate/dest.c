@@ -425,6 +425,7 @@ static void abandon(struct dest *d, int rc)
     struct xmig_error rec;
     struct pollfd pfd = { .fd = chan_fd(d->ctl->chan), .events = POLLIN };
 
+    rc = build_explain(&d->build, rc);
     session_fail(&d->s, rc);
     pthread_mutex_lock(&d->lock);
     pthread_cond_broadcast(&d->cond);

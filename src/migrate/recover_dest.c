@@ -17,11 +17,45 @@
 
 /* The domain that the journal is about, if it is here. */
 static bool domain_is_here(struct session *s, const struct journal_info *info,
-                           struct hv_domain *ret)
+                           uint32_t domid, struct hv_domain *ret)
 {
-    return info->domid && ident_equal(info->boot, s->boot) &&
-           !hv_domain_info(s->hv, NULL, info->domid, ret) &&
+    return domid && ident_equal(info->boot, s->boot) &&
+           !hv_domain_info(s->hv, NULL, domid, ret) &&
            ident_equal(ret->uuid, info->uuid) && !ret->dying;
+}
+
+/*
+ * Its maker died before it could note the domid (a toolstack takes its time):
+ * one with the uuid that has never run and has no name but the one for
+ * those that come in.
+ */
+static uint32_t find_nameless(struct session *s,
+                              const struct journal_info *info)
+{
+    struct hv_domain *list = NULL;
+    char incoming[sizeof(info->name) + sizeof(BUILD_INCOMING)];
+    uint32_t domid = 0;
+    char *name;
+    size_t nr, i;
+
+    if ( !ident_equal(info->boot, s->boot) ||
+         hv_domain_list(s->hv, NULL, &list, &nr) )
+        return 0;
+    snprintf(incoming, sizeof(incoming), "%s%s", info->name, BUILD_INCOMING);
+    for ( i = 0; !domid && i < nr; i++ )
+    {
+        if ( !list[i].domid || list[i].dying || !list[i].paused ||
+             list[i].cpu_ns || !ident_equal(list[i].uuid, info->uuid) )
+            continue;
+        name = NULL;
+        if ( store_name(s->store, NULL, list[i].domid, &name) ||
+             !*name || !strcmp(name, incoming) )
+            domid = list[i].domid;
+        free(name);
+    }
+    free(list);
+
+    return domid;
 }
 
 static int finish_started(struct session *s, struct journal *j,
@@ -32,7 +66,7 @@ static int finish_started(struct session *s, struct journal *j,
     char *name = NULL;
     int rc = 0;
 
-    if ( !domain_is_here(s, info, &dom) )
+    if ( !domain_is_here(s, info, info->domid, &dom) )
         return 0;
     /* Only one that never ran: its maker died between record and unpause. */
     if ( dom.paused && !dom.cpu_ns )
@@ -62,7 +96,9 @@ static int abandon(struct session *s, struct journal *j, struct err *e)
         return rc;
     if ( decided != JOURNAL_ABANDONED )
         return JOURNAL_STARTED;
-    if ( domain_is_here(s, info, &dom) )
+    if ( !b.domid )
+        b.domid = find_nameless(s, info);
+    if ( domain_is_here(s, info, b.domid, &dom) )
     {
         b.created = b.claimed = true;
         build_undo(&b);

@@ -120,9 +120,12 @@ int toolstack_attach(const struct toolstack *t, struct err *e, void *handle,
                   "connect the domain and its devices", why);
 }
 
-void toolstack_discard(const struct toolstack *t, void *handle)
+int toolstack_discard(const struct toolstack *t, struct err *e, void *handle)
 {
-    t->hooks->discard(t->data, handle);
+    char why[WHY_MAX] = "";
+
+    return failed(t, e, t->hooks->discard(t->data, handle, why, sizeof(why)),
+                  "make the domain", why);
 }
 
 void toolstack_running(const struct toolstack *t, uint32_t domid)

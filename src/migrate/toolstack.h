@@ -45,7 +45,8 @@ int toolstack_create(const struct toolstack *t, struct err *e,
 int toolstack_attach(const struct toolstack *t, struct err *e, void *handle,
                      uint64_t store_gfn, uint64_t console_gfn,
                      const struct xmig_wait *wait);
-void toolstack_discard(const struct toolstack *t, void *handle);
+/* 0, or what it had failed of by itself. */
+int toolstack_discard(const struct toolstack *t, struct err *e, void *handle);
 /* A domain runs here; also for those that nobody manages. */
 void toolstack_running(const struct toolstack *t, uint32_t domid);
 

@@ -35,7 +35,8 @@ nodes() {
 }
 files() { # of libxl's, and journals
     run_xl "$1" sh -c 'ls -d /var/lib/xen/userdata-*' 2>/dev/null
-    ls "$WORK/$1/xmig" 2>/dev/null
+    # (one that was abandoned waits to be asked)
+    grep -Ls state=ABANDONED "$WORK/$1/xmig"/*
 }
 clean() {
     local left
