@@ -68,12 +68,26 @@ static unsigned int gap_worth(const struct window_cost *cost)
     return gap > GAP_MAX ? GAP_MAX : (unsigned int)gap;
 }
 
+/* A window that is full ends at the end of a 2 MiB chunk if it can, so that
+ * a reader meets chunks whole. */
+static bool cut_at_chunk(struct gfn_run *run)
+{
+    uint64_t beyond = (run->first + run->count) % CHUNK_GFNS;
+
+    if ( !beyond || beyond >= run->count )
+        return false;
+    run->count -= beyond;
+
+    return true;
+}
+
 bool window_fill(struct window *w, const struct sendset *set,
                  uint64_t *cursor, size_t max,
                  const struct window_cost *cost)
 {
     unsigned int gap = gap_worth(cost);
     struct gfn_run run;
+    bool cut = false;
     uint64_t gfn;
 
     if ( max > w->room )
@@ -97,12 +111,15 @@ bool window_fill(struct window *w, const struct sendset *set,
             w->nr_runs++;
         if ( run.count > max - w->nr )
             run.count = max - w->nr;
+        cut = run.count == max - w->nr && cut_at_chunk(&run);
         for ( gfn = run.first; gfn < run.first + run.count; gfn++ )
         {
             w->gfns[w->nr] = gfn;
             w->todo[w->nr++] = WINDOW_PAGE;
         }
         *cursor = run.first + run.count;
+        if ( cut )
+            break;
     }
 
     return w->nr;
