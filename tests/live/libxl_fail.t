@@ -136,7 +136,7 @@ sender_end
 same 'receiver killed after GO: in doubt' "$status" 5 || logs
 same 'the copy says what it is' "$(name_at a)" w--migratedaway
 matches 'libxl knows it by that name' "$(run_xl a xl list 2>&1)" \
-    '^w--migratedaway .* [b-][s-]*s[s-]* '
+    '^w--migratedaway .* [-rbps]+s[-cd]* '
 run a "$XMIG" recover >"$WORK/migrate.out" 2>&1
 same 'it stays in doubt without the destination' $? 5
 receive b
