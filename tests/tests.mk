@@ -89,7 +89,15 @@ check-fault: all $(LIVE_BIN)
 # Each boots hosts of its own (docs/xen-lab.md).
 XEN_T    := $(sort $(wildcard tests/xen/*.t))
 
-check-xen: all
+# Programs there load it, so it is plain in every tree.
+$(B)/tests/xen/xmig-trace.so: $(wildcard tests/xen/trace/*.[ch]) \
+                              tools/emu/host/names.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -fPIC $(WARN) $(CFLAGS) \
+	    -fvisibility=hidden -Itools/emu -Itools/emu/host -shared -o $@ \
+	    $(filter %.c,$^)
+
+check-xen: all $(B)/tests/xen/xmig-trace.so
 	$(Q)$(RUN) -s '$(strip xen $(SUITE))' -t 600 $(XEN_T)
 
 # ---- sanitizers ------------------------------------------------------------

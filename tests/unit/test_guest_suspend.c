@@ -45,11 +45,34 @@ static int boot(void **state)
     return 0;
 }
 
+static int boot_by_store(void **state)
+{
+    (void)state;
+    f = fake_create(2048, 64, 4, "program=dirty size=1M rate=4M fill=256K "
+                    "suspend=xenstore");
+    assert_true(fake_run(f, 2000000, fake_is_running));
+
+    return 0;
+}
+
 static int end(void **state)
 {
     (void)state;
     fake_destroy(f);
     return 0;
+}
+
+static void no_port_is_offered_where_none_is_wanted(void **state)
+{
+    (void)state;
+    assert_string_equal(get("control/feature-suspend"), "1");
+    assert_string_equal(get("device/suspend/event-channel"), "(none)");
+    assert_int_equal(kernel()->suspend_port, 0);
+    assert_true(fake_suspend(f));
+    fake_cancel(f);
+    fake_run_us(f, 100000);
+    assert_int_equal(stamps()->cancels, 1);
+    assert_true(fake_suspend(f));
 }
 
 static void features_are_offered(void **state)
@@ -334,6 +357,8 @@ int main(void)
         TEST(dead_xenstored_does_not_hold_up_the_event_channel),
         TEST(changed_register_is_found),
         TEST(swapped_vcpus_are_found),
+        cmocka_unit_test_setup_teardown(
+            no_port_is_offered_where_none_is_wanted, boot_by_store, end),
         TEST(clock_behind_is_borne),
     };
 

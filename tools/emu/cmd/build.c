@@ -91,8 +91,7 @@ static int populate_range(struct build *b, uint64_t gfn, uint64_t end)
 
 static int add_memory(struct build *b)
 {
-    uint64_t max_kib = b->c->maxmem_mib * 1024 + SLACK_KIB +
-                       (NR_SPECIAL + NR_TABLES) * 4;
+    uint64_t max_kib = b->c->maxmem_mib * 1024 + SLACK_KIB;
     xen_pfn_t special[NR_SPECIAL];
     unsigned int i;
     int rc;
@@ -148,8 +147,9 @@ static int set_params(struct build *b, const struct dom_built *built)
         { HVM_PARAM_MONITOR_RING_PFN, SPECIAL_GFN(SPECIAL_ACCESS) },
         { HVM_PARAM_SHARING_RING_PFN, SPECIAL_GFN(SPECIAL_SHARING) },
         { HVM_PARAM_IDENT_PT, SPECIAL_GFN(SPECIAL_IDENT_PT) << 12 },
-        /* The guest has PV drivers: vector 0xf3, as Linux asks for it. */
-        { HVM_PARAM_CALLBACK_IRQ, (2ull << 56) | 0xf3 },
+        /* The guest has PV drivers; Linux, whose vCPUs have a vector each,
+         * says no more than that. */
+        { HVM_PARAM_CALLBACK_IRQ, 1 },
     };
     size_t i;
     int rc = 0;
@@ -337,6 +337,10 @@ int build_domain(struct tools *t, const struct dom_config *c,
     built.domid = b.domid;
     rc = foreign(&b, "set the number of vCPUs",
                  xc_domain_max_vcpus(t->xch, b.domid, c->vcpus));
+    if ( !rc )
+        rc = foreign(&b, "set the mode of the time stamp counter",
+                     xc_domain_set_tsc_info(t->xch, b.domid, c->tsc_mode, 0,
+                                            0, 0));
     if ( !rc )
         rc = add_memory(&b);
     if ( !rc )

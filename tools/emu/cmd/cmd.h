@@ -200,6 +200,7 @@ struct dom_config
     uint64_t memory_mib;
     uint64_t maxmem_mib;
     unsigned int vcpus;
+    uint32_t tsc_mode;       /* Xen's numbers */
     struct vif_config vifs[CONFIG_MAX_VIFS];
     unsigned int nr_vifs;
 };

@@ -20,7 +20,7 @@
 
 static const char *const known_keys[] = {
     "name", "uuid", "type", "memory", "maxmem", "vcpus", "kernel", "extra",
-    "vif",
+    "vif", "tsc_mode",
 };
 
 static bool is_known(const char *key)
@@ -260,6 +260,31 @@ static int get_size(const XLU_Config *cfg, const char *file,
     return 0;
 }
 
+/* As text, as xl takes it; a number is its place in the list. */
+static int get_tsc_mode(const XLU_Config *cfg, const char *file,
+                        struct dom_config *c)
+{
+    static const char *const modes[] = {
+        "default", "always_emulate", "native",
+    };
+    const char *s;
+    uint32_t i;
+    int rc;
+
+    rc = get_string(cfg, file, "tsc_mode", &s);
+    if ( rc || !s )
+        return rc;
+    for ( i = 0; i < sizeof(modes) / sizeof(modes[0]); i++ )
+        if ( !strcmp(modes[i], s) )
+        {
+            c->tsc_mode = i;
+            return 0;
+        }
+    err("%s: tsc_mode \"%s\" is not known", file, s);
+
+    return -EINVAL;
+}
+
 static int get_cmdline(const XLU_Config *cfg, const char *file,
                        struct dom_config *c)
 {
@@ -294,6 +319,8 @@ static int fill(const XLU_Config *cfg, const char *file,
         rc = get_cmdline(cfg, file, c);
     if ( !rc )
         rc = get_vifs(cfg, file, c);
+    if ( !rc )
+        rc = get_tsc_mode(cfg, file, c);
 
     return rc;
 }

@@ -26,7 +26,7 @@ enum
 
 static const char *const common_options[] =
 {
-    "program", "publish", NULL,
+    "program", "publish", "suspend", NULL,
 };
 
 const struct guest_program *program_get(const struct guest_env *env)
@@ -91,6 +91,12 @@ static bool parse(struct guest_env *env)
                        program_get(env)->name, word);
             return false;
         }
+    if ( !cmdline_str(k->cmdline, "suspend", word, sizeof(word)) &&
+         strcmp(word, "xenstore") && strcmp(word, "port") )
+    {
+        kernel_bad(env, "suspend=%s: \"xenstore\" or \"port\"", word);
+        return false;
+    }
     return true;
 }
 

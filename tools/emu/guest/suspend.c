@@ -56,14 +56,19 @@ static const struct
 static void offer(struct guest_env *env)
 {
     struct kernel *k = kernel_get(env);
-    uint32_t port;
+    char by[16] = "port";
     unsigned int i;
+    uint32_t port;
 
     for ( i = 0; i < NR_COMMANDS; i++ )
         if ( commands[i].feature )
             xenbus_write(env, 0, commands[i].feature, "1", FN_none, 0);
 
     k->suspend_port = 0;
+    /* Linux as it is today has no such port. */
+    cmdline_str(k->cmdline, "suspend", by, sizeof(by));
+    if ( !strcmp(by, "xenstore") )
+        return;
     if ( env->hv->evtchn_alloc_unbound(env, 0, &port) )
     {
         kernel_log(env, "suspend: no event channel");

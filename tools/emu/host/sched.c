@@ -25,8 +25,8 @@
 
 #define SIGSTACK_BYTES (64u << 10)
 #define VCPU_STACK     (1u << 20)
-/* What a guest's PV drivers ask for: vector 0xf3. */
-#define CALLBACK_VIA   ((2ull << 56) | 0xf3)
+/* "It has PV drivers": Linux says no more by it, its vCPUs have vectors. */
+#define CALLBACK_VIA 1u
 
 static __thread struct vcpu *current_vcpu;
 
@@ -253,7 +253,8 @@ static void run_burst(struct vcpu *v)
 
     pthread_mutex_lock(&d->sched_lock);
     v->stepping = false;
-    v->waiting = next == GUEST_WAIT;
+    /* One that has called shutdown is not blocked, as Xen sees it. */
+    v->waiting = next == GUEST_WAIT && v->shutdown_reason < 0;
     v->deadline_us = deadline_us;
     if ( v->shutdown_reason >= 0 )
         begin_shutdown(d, (unsigned int)v->shutdown_reason);
