@@ -117,3 +117,22 @@ bare() { # WHAT HOST: nothing is there but dom0
 gone() { # HOST DOMAIN: the test has done with it
     on "$1" xl destroy "$2" >/dev/null 2>&1 || bail "cannot destroy $2 at $1"
 }
+
+# ---- xl with our helper -------------------------------------------------------
+OURS=/xmig/libexec/xmig-save-helper
+STOCK=/usr/lib/xen-4.17/bin/libxl-save-helper
+# xl_with HELPER HOST ARGUMENT...
+xl_with() { on "$2" env LIBXL_SAVE_HELPER="$1" xl "${@:3}"; }
+# xl_move FROM TO DOMAIN [SENDER [RECEIVER]]: by xl migrate; its output goes to
+# $WORK/sent, that of the other end to $WORK/received.
+xl_move() {
+    local rc
+    on "$2" sh -c ': >/var/log/plainssh.log'
+    on "$1" env LIBXL_SAVE_HELPER="${4-$OURS}" XMIG_SAVE_HELPER_SET="${SET-}" \
+        PLAINSSH_ENV="LIBXL_SAVE_HELPER=${5-$OURS}" \
+        xl migrate -s plainssh "$3" "$2" >"$WORK/sent" 2>&1
+    rc=$?
+    on "$2" cat /var/log/plainssh.log >"$WORK/received"
+    [ $rc -eq 0 ] || diag "$(grep -v progress "$WORK/sent" "$WORK/received")"
+    return $rc
+}
