@@ -114,6 +114,16 @@ int hv_shutdown(struct hv *hv, struct err *e, uint32_t domid,
  * suspend call returns 1 ("cancelled"). */
 int hv_resume(struct hv *hv, struct err *e, uint32_t domid);
 
+/*
+ * The cap on the CPU time of all its vCPUs together, in percent of one CPU;
+ * 0 = none.
+ *   -EOPNOTSUPP  its scheduler has none
+ */
+int hv_cpu_cap_get(struct hv *hv, struct err *e, uint32_t domid,
+                   unsigned int *ret_percent);
+int hv_cpu_cap_set(struct hv *hv, struct err *e, uint32_t domid,
+                   unsigned int percent);
+
 struct hv_create
 {
     uint8_t uuid[IDENT_BYTES];

@@ -68,6 +68,7 @@ static void domain_free(struct domain *d)
     if ( d->console_fd >= 0 )
         close(d->console_fd);
     pthread_cond_destroy(&d->stopped);
+    pthread_mutex_destroy(&d->cap_lock);
     pthread_mutex_destroy(&d->sched_lock);
     pthread_rwlock_destroy(&d->p2m_lock);
     pthread_mutex_destroy(&d->lock);
@@ -195,6 +196,7 @@ static void init_locks(struct domain *d)
     pthread_mutex_init(&d->lock, NULL);
     pthread_rwlock_init(&d->p2m_lock, NULL);
     pthread_mutex_init(&d->sched_lock, NULL);
+    pthread_mutex_init(&d->cap_lock, NULL);
     pthread_cond_init(&d->stopped, NULL);
     dirty_init(d);
 }

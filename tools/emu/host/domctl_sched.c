@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Scheduling parameters and affinities: kept and given back.  vCPUs are
- * threads, which the kernel of this machine schedules as it likes.
+ * Scheduling parameters and affinities: kept and given back; the cap is
+ * heeded (sched.c).  vCPUs are threads, which the kernel of this machine
+ * schedules as it likes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +30,10 @@ int domctl_scheduler(struct domain *d, struct xen_domctl_scheduler_op *op)
         if ( op->u.credit2.weight )
             d->ctl->weight = op->u.credit2.weight;
         if ( op->u.credit2.cap != 0xffff )
+        {
             d->ctl->cap = op->u.credit2.cap;
+            domain_cap(d, op->u.credit2.cap);
+        }
         break;
 
     default:

@@ -101,6 +101,7 @@ struct vcpu
     bool quit;
     bool thread_started;
     uint64_t deadline_us;
+    uint64_t parked_us;          /* the cap is used up until then */
     bool has_run;                /* ever */
     pthread_cond_t wake;
 
@@ -188,6 +189,13 @@ struct domain
     unsigned int nr_vcpus;
     struct vcpu *vcpus[MAX_VCPUS];
 
+    /* The cap on CPU time, as credit2's: so much in each period, by all
+     * vCPUs together. */
+    atomic_uint cap_percent;     /* of one CPU; 0 = none */
+    pthread_mutex_t cap_lock;
+    /* under cap_lock */
+    uint64_t cap_period, cap_used_ns;
+
     /* atomic words */
     _Atomic uint64_t params[NR_HVM_PARAMS];
 };
@@ -224,6 +232,8 @@ int domain_ctl_unpause(struct domain *d);
 /* Shut down; wait: return only when no vCPU steps any more. */
 void domain_shutdown(struct domain *d, unsigned int reason, bool wait);
 int domain_resume(struct domain *d);
+/* All its vCPUs together may use percent of one CPU; 0 = no cap. */
+void domain_cap(struct domain *d, unsigned int percent);
 /* True while nothing steps: paused or shut down. */
 bool domain_is_stopped(struct domain *d);
 

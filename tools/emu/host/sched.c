@@ -183,6 +183,49 @@ int domain_resume(struct domain *d)
     return 0;
 }
 
+/* ---- the cap ------------------------------------------------------------ */
+
+/* credit2's CSCHED2_BDGT_REPL_PERIOD */
+#define CAP_PERIOD_US 10000u
+
+void domain_cap(struct domain *d, unsigned int percent)
+{
+    pthread_mutex_lock(&d->cap_lock);
+    d->cap_used_ns = 0;
+    atomic_store(&d->cap_percent, percent);
+    pthread_mutex_unlock(&d->cap_lock);
+}
+
+static uint64_t thread_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* It ran for so long.  0, or until when it must not run. */
+static uint64_t cap_charge(struct domain *d, unsigned int percent,
+                           uint64_t ns)
+{
+    uint64_t period = now_us() / CAP_PERIOD_US, until_us = 0, refill;
+    uint64_t budget_ns = (uint64_t)percent * CAP_PERIOD_US * 10;
+
+    pthread_mutex_lock(&d->cap_lock);
+    if ( period != d->cap_period )
+    {
+        refill = (period - d->cap_period) * budget_ns;
+        d->cap_used_ns -= d->cap_used_ns < refill ? d->cap_used_ns : refill;
+        d->cap_period = period;
+    }
+    d->cap_used_ns += ns;
+    /* What was used beyond the budget is owed. */
+    if ( d->cap_used_ns >= budget_ns )
+        until_us = (period + d->cap_used_ns / budget_ns) * CAP_PERIOD_US;
+    pthread_mutex_unlock(&d->cap_lock);
+    return until_us;
+}
+
 /* ---- the thread --------------------------------------------------------- */
 
 static bool runnable(const struct vcpu *v)
@@ -195,7 +238,9 @@ static bool runnable(const struct vcpu *v)
 /* Steps until somebody wants attention, or the guest wants to wait. */
 static enum guest_next run_steps(struct vcpu *v, uint64_t *ret_deadline_us)
 {
+    unsigned int cap;
     enum guest_next next;
+    uint64_t begin_ns = 0;
     int sig;
 
     sig = sigsetjmp(v->crash_jmp, 0);
@@ -209,10 +254,16 @@ static enum guest_next run_steps(struct vcpu *v, uint64_t *ret_deadline_us)
     do {
         *ret_deadline_us = UINT64_MAX;
         atomic_store(&v->kicked, false);
+        cap = atomic_load_explicit(&v->d->cap_percent, memory_order_relaxed);
+        if ( cap )
+            begin_ns = thread_ns();
         v->in_guest = true;
         next = guest_step(&v->env, ret_deadline_us);
         v->in_guest = false;
+        if ( cap )
+            v->parked_us = cap_charge(v->d, cap, thread_ns() - begin_ns);
     } while ( next == GUEST_AGAIN && v->shutdown_reason < 0 &&
+              (!cap || !v->parked_us) &&
               !atomic_load_explicit(&v->attention, memory_order_relaxed) );
     return next;
 }
@@ -228,6 +279,21 @@ static void wait_for_event(struct vcpu *v)
         v->waiting = false;
     else if ( v->deadline_us == UINT64_MAX )
         pthread_cond_wait(&v->wake, &v->d->sched_lock);
+    else
+        pthread_cond_timedwait(&v->wake, &v->d->sched_lock, &ts);
+}
+
+/* Its share of the period is used up. */
+static void wait_parked(struct vcpu *v)
+{
+    struct timespec ts = {
+        .tv_sec = (time_t)(v->parked_us / 1000000),
+        .tv_nsec = (long)(v->parked_us % 1000000) * 1000,
+    };
+
+    if ( now_us() >= v->parked_us ||
+         !atomic_load(&v->d->cap_percent) )
+        v->parked_us = 0;
     else
         pthread_cond_timedwait(&v->wake, &v->d->sched_lock, &ts);
 }
@@ -287,6 +353,8 @@ static void *vcpu_main(void *arg)
     {
         if ( !runnable(v) )
             pthread_cond_wait(&v->wake, &d->sched_lock);
+        else if ( v->parked_us )
+            wait_parked(v);
         else if ( v->waiting )
             wait_for_event(v);
         else
