@@ -91,7 +91,7 @@ $(B)/lib/libxmig.a: $(LIB_OBJ)
 $(CLI_OBJ): LIB_CFLAGS += -DXMIG_VERSION='"$(VERSION)"'
 $(B)/bin/xmig: $(CLI_OBJ) $(B)/lib/libxmig.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lxenlight $(LIB_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lxenlight $(LIB_LIBS) -lm
 
 $(HELPER): $(HELPER_OBJ) $(B)/lib/libxmig.a
 	@mkdir -p $(@D)
@@ -154,7 +154,7 @@ install: all
 	    $(D)$(LIBEXECDIR) $(D)$(EMUDIR)/lib
 	install -m 755 $(B)/bin/* $(D)$(BINDIR)
 	install -m 755 $(HELPER) $(D)$(LIBEXECDIR)
-	install -m 644 include/xmig.h $(D)$(INCDIR)
+	install -m 644 include/*.h $(D)$(INCDIR)
 	install -m 644 $(B)/lib/libxmig.a $(D)$(LIBDIR)
 	install -m 755 $(B)/lib/libxmig.so.$(SOMAJOR) $(D)$(LIBDIR)
 	ln -sf libxmig.so.$(SOMAJOR) $(D)$(LIBDIR)/libxmig.so
@@ -174,6 +174,7 @@ install: all
 uninstall:
 	rm -f $(patsubst %,$(D)$(BINDIR)/%,$(notdir $(wildcard $(B)/bin/*)))
 	rm -f $(D)$(BINDIR)/xmig-emu $(D)$(INCDIR)/xmig.h \
+	    $(D)$(INCDIR)/xmig_steer.h \
 	    $(D)$(LIBDIR)/libxmig.* $(D)$(LIBDIR)/pkgconfig/xmig.pc
 	rm -rf $(D)$(EMUDIR)
 	rm -f $(D)$(LIBEXECDIR)/$(notdir $(HELPER))

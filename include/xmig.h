@@ -98,6 +98,7 @@ struct xmig_option
     const char *value;           /* now in force */
     const char *min, *max;       /* "" where there is none */
     const char *help;            /* one line */
+    bool live;                   /* may be set while an operation runs */
 };
 
 /*
@@ -106,13 +107,15 @@ struct xmig_option
  *   -ENOENT   no such option
  *   -EINVAL   not a number, a word that is not one of the choices
  *   -ERANGE   out of range
+ *   -EBUSY    an operation runs, and the option is not live
+ * Thread: any.  While an operation runs, xmig_error() stays the operation's.
  */
 int xmig_option_set(struct xmig *s, const char *key, const char *value);
 
 /*
  * The option in row i (0 ...), -ENOENT behind the last.  Strings live until
- * the next call on s.  s may be NULL: all options at their defaults, for which
- * no hypervisor is needed; then one thread at a time.
+ * the next call of this function on s.  s may be NULL: all options at their
+ * defaults, for which no hypervisor is needed.  Thread: one at a time.
  */
 int xmig_option_get(struct xmig *s, unsigned int i, struct xmig_option *ret);
 
@@ -171,49 +174,10 @@ struct xmig_toolstack
 void xmig_set_toolstack(struct xmig *s, const struct xmig_toolstack *hooks,
                         void *data);
 
-/* ---- Progress and figures ----------------------------------------------- */
+/* ---- Stopping ----------------------------------------------------------- */
 
-enum xmig_phase
-{
-    XMIG_PHASE_SETUP,            /* connecting, preparing the destination */
-    XMIG_PHASE_ROUNDS,           /* copying while the guest runs */
-    XMIG_PHASE_SWITCHOVER,       /* the guest runs nowhere */
-    XMIG_PHASE_DRAIN,            /* post-copy */
-    XMIG_PHASE_DONE,
-};
-
-/* Figures of an operation; names follow QEMU's query-migrate. Times are in
- * microseconds, sizes in bytes unless the name says otherwise. */
-struct xmig_stats
-{
-    enum xmig_phase phase;
-    uint64_t total_time_us;      /* since the operation began */
-    uint64_t setup_time_us;
-    uint64_t downtime_us;        /* 0 until known: suspend request to the
-                                    peer's word that the guest runs */
-    /* its parts, in order */
-    uint64_t suspend_us, last_dirty_us, state_us, commit_us, unpause_us;
-    uint64_t expected_downtime_us;
-    uint64_t transferred_bytes;  /* on the wire, all connections */
-    uint64_t total_bytes;        /* the guest's populated memory */
-    uint64_t remaining_bytes;
-    uint64_t normal_pages;       /* sent whole */
-    uint64_t duplicate_pages;    /* zero pages, sent as a mark */
-    uint64_t skipped_pages;      /* soft pages not sent */
-    uint64_t dirty_pages_rate;   /* pages per second, last round */
-    uint64_t bandwidth_bps;      /* bytes per second, last round */
-    unsigned int rounds;         /* QEMU: dirty-sync-count */
-    unsigned int progress_permille;  /* never runs backwards */
-};
-
-/* Called in the thread of the operation, at most 20 times a second and at
- * each change of phase or round. It must not call back into s, but for
- * xmig_cancel(). */
-typedef void xmig_progress_fn(void *data, const struct xmig_stats *stats);
-void xmig_set_progress(struct xmig *s, xmig_progress_fn *fn, void *data);
-
-/* Copy the figures of the operation that runs or ran last. Thread: any. */
-void xmig_get_stats(struct xmig *s, struct xmig_stats *ret_stats);
+/* Progress, figures, events: xmig_steer.h. */
+struct xmig_stats;
 
 /*
  * Ask the running operation to stop. Before the point of no return the guest
@@ -396,5 +360,7 @@ int xmig_image_restore(struct xmig *s, uint32_t domid, int fd,
 #ifdef __cplusplus
 }
 #endif
+
+#include "xmig_steer.h"
 
 #endif

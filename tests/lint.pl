@@ -49,7 +49,7 @@ my @only_in = (
     [qr{^xenstore\.h$},   qr{^src/store/store_xs\w*\.[ch]$}],
     [qr{^zlib\.h$},       qr{^src/wire/(zip|wire)\.c$}],
     [qr{^uuid/uuid\.h$},  qr{^src/base/ident\.c$}],
-    [qr{^json-c/},        qr{^src/migrate/config\w*\.c$}],
+    [qr{^json-c/},        qr{^src/(migrate/config|monitor/)\w*\.c$}],
     [qr{^mechs\.inc$},    qr{^src/migrate/registry\.c$}],
 );
 
@@ -61,9 +61,10 @@ my %below = (
     store   => [qw(base wire)],
     wire    => [qw(base)],
     image   => [qw(base)],
-    migrate => [qw(base hv store wire image)],
+    monitor => [qw(base)],
+    migrate => [qw(base hv store wire image monitor)],
 );
-my @all_rooms = (qw(migrate base hv store wire image));
+my @all_rooms = (qw(migrate base hv store wire image monitor));
 
 sub exists_in
 {

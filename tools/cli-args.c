@@ -121,10 +121,43 @@ int args_next(struct args *a, const struct arg_opt *opts)
     return letter_option(a, opts);
 }
 
+/* Is this an option of the library that is on or off? */
+static bool is_switch(const char *name)
+{
+    struct xmig_option o;
+    const char *dot;
+    unsigned int i;
+
+    for ( i = 0; !xmig_option_get(NULL, i, &o); i++ )
+    {
+        dot = strchr(o.key, '.');
+        if ( !strcmp(o.key, name) || (dot && !strcmp(dot + 1, name)) )
+            return !strcmp(o.max, "on");
+    }
+    return false;
+}
+
+static bool is_truth(const char *word)
+{
+    static const char *const words[] = { "0", "1", "on", "off", "yes", "no",
+                                         "true", "false" };
+    size_t i;
+
+    for ( i = 0; word && i < sizeof(words) / sizeof(words[0]); i++ )
+        if ( !strcmp(word, words[i]) )
+            return true;
+    return false;
+}
+
 char *args_other_value(struct args *a)
 {
+    static char on[] = "on";
+
     if ( a->value )
         return a->value;
+    /* By itself it means that it is on. */
+    if ( is_switch(a->name) && !is_truth(a->argv[a->at]) )
+        return on;
     if ( a->at < a->argc )
         return a->argv[a->at++];
 

@@ -28,23 +28,27 @@ static const char no_libraries[] =
     "    xmig-emu start %s\n"
     "    xmig-emu run %s -- xmig ...\n";
 
-static int set_state_dir(struct xmig *s)
+const char *cli_state_dir(void)
 {
     const char *dir = cli.state_dir, *emu = getenv("XMIG_EMU");
-    char path[4096];
+    static char path[4096];
 
     if ( !dir )
         dir = getenv("XMIG_STATE_DIR");
     if ( dir && !*dir )
-        return 0;
+        return NULL;
     if ( !dir && emu && *emu )
     {
-        if ( snprintf(path, sizeof(path), "%s/xmig", emu) >=
-             (int)sizeof(path) )
-            return -ENAMETOOLONG;
+        snprintf(path, sizeof(path), "%s/xmig", emu);
         dir = path;
     }
-    /* Otherwise the library's own default holds. */
+    return dir;
+}
+
+static int set_state_dir(struct xmig *s)
+{
+    const char *dir = cli_state_dir();
+
     return dir ? xmig_set_state_dir(s, dir) : 0;
 }
 

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Figures and outcomes as JSON, in the names of QEMU's query-migrate: times
- * in milliseconds there, and in microseconds beside them where that matters.
+ * Outcomes as JSON; the figures come from the library.
  */
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
-
-static void add_u64(struct json_object *obj, const char *key, uint64_t v)
-{
-    json_object_object_add(obj, key, json_object_new_uint64(v));
-}
 
 void cli_uuid_text(const uint8_t uuid[16], char text[37])
 {
@@ -28,40 +23,11 @@ void cli_uuid_text(const uint8_t uuid[16], char text[37])
 
 struct json_object *cli_json_stats(const struct xmig_stats *st)
 {
-    struct json_object *obj = json_object_new_object();
-    struct json_object *ram = json_object_new_object();
-    struct json_object *parts = json_object_new_object();
-    double mbps = st->total_time_us ?
-        st->transferred_bytes * 8.0 / st->total_time_us : 0;
+    char *text = xmig_stats_json(st);
+    struct json_object *obj = text ? json_tokener_parse(text) : NULL;
 
-    add_u64(obj, "total-time", st->total_time_us / 1000);
-    add_u64(obj, "setup-time", st->setup_time_us / 1000);
-    add_u64(obj, "downtime", st->downtime_us / 1000);
-    add_u64(obj, "expected-downtime", st->expected_downtime_us / 1000);
-    add_u64(obj, "total-time-us", st->total_time_us);
-    add_u64(obj, "downtime-us", st->downtime_us);
-
-    add_u64(parts, "suspend", st->suspend_us);
-    add_u64(parts, "last-dirty", st->last_dirty_us);
-    add_u64(parts, "state", st->state_us);
-    add_u64(parts, "commit", st->commit_us);
-    add_u64(parts, "unpause", st->unpause_us);
-    json_object_object_add(obj, "downtime-parts-us", parts);
-
-    add_u64(ram, "transferred", st->transferred_bytes);
-    add_u64(ram, "remaining", st->remaining_bytes);
-    add_u64(ram, "total", st->total_bytes);
-    add_u64(ram, "normal", st->normal_pages);
-    add_u64(ram, "normal-bytes", st->normal_pages * 4096);
-    add_u64(ram, "duplicate", st->duplicate_pages);
-    add_u64(ram, "skipped", st->skipped_pages);
-    add_u64(ram, "dirty-pages-rate", st->dirty_pages_rate);
-    json_object_object_add(ram, "mbps", json_object_new_double(mbps));
-    add_u64(ram, "dirty-sync-count", st->rounds);
-    add_u64(ram, "page-size", 4096);
-    json_object_object_add(obj, "ram", ram);
-
-    return obj;
+    free(text);
+    return obj ? obj : json_object_new_object();
 }
 
 struct json_object *cli_json_outcome(const struct xmig_error *err, int rc,

@@ -113,6 +113,14 @@ void cli_progress_begin(struct xmig *s)
         xmig_set_progress(s, on_progress, NULL);
 }
 
+void cli_progress_break(void)
+{
+    if ( line.shown )
+        fputc('\n', stderr);
+    line.shown = false;
+    line.width = 0;
+}
+
 void cli_progress_end(struct xmig *s)
 {
     if ( line.on )
@@ -132,7 +140,11 @@ void cli_table(FILE *f, const struct xmig_stats *st, const char *guest)
             cli_time(st->total_time_us, a), cli_time(st->setup_time_us, b));
     if ( st->downtime_us )
     {
-        fprintf(f, "  downtime    %s\n", cli_time(st->downtime_us, a));
+        fprintf(f, "  downtime    %s", cli_time(st->downtime_us, a));
+        if ( st->expected_downtime_us )
+            fprintf(f, " (predicted %s)",
+                    cli_time(st->expected_downtime_us, a));
+        fputc('\n', f);
         fprintf(f, "              suspend %s, last pages %s, state %s,"
                 " commit %s, unpause %s\n", cli_time(st->suspend_us, a),
                 cli_time(st->last_dirty_us, b), cli_time(st->state_us, c),
@@ -145,5 +157,8 @@ void cli_table(FILE *f, const struct xmig_stats *st, const char *guest)
     fprintf(f, "  pages       %"PRIu64" whole, %"PRIu64" zero, %"PRIu64
             " skipped\n", st->normal_pages, st->duplicate_pages,
             st->skipped_pages);
+    if ( st->cpu_throttle_percentage )
+        fprintf(f, "  slowed down by %u %% at last, until it was suspended\n",
+                st->cpu_throttle_percentage);
     fprintf(f, "  guest       %s\n", guest);
 }

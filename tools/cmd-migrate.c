@@ -14,6 +14,7 @@
 enum
 {
     OPT_PORT = 256, OPT_LIVE, OPT_JSON, OPT_SET, OPT_DEBUG,
+    OPT_TIMEOUT_ABORT, OPT_TIMEOUT_SUSPEND, OPT_LOG_JSON,
 };
 
 static const struct arg_opt opts[] = {
@@ -22,6 +23,9 @@ static const struct arg_opt opts[] = {
     { OPT_JSON, "json", false },
     { OPT_SET, "set", true },
     { OPT_DEBUG, "debug", false },
+    { OPT_TIMEOUT_ABORT, "timeout-abort", false },
+    { OPT_TIMEOUT_SUSPEND, "timeout-suspend", false },
+    { OPT_LOG_JSON, "log-json", true },
     { 'e', NULL, false },                /* xl: nothing waits in background */
     { 's', NULL, true },                 /* of xl, not here */
     { 'p', NULL, false },                /* of xl, not here */
@@ -34,6 +38,7 @@ struct request
     char *domain, *host;
     uint16_t port;
     bool json;
+    const char *log_json;        /* NULL = none */
     struct settings settings;
 };
 
@@ -65,13 +70,31 @@ static int settle_host(const struct command *cmd, struct request *r,
     return 0;
 }
 
+/* An option of the library, in one of its spellings. */
+static int take_setting(const struct command *cmd, struct request *r,
+                        struct args *a, int opt)
+{
+    static char to_abort[] = "abort", to_suspend[] = "suspend";
+    char *value;
+
+    if ( opt == OPT_SET )
+        return cli_settings_word(&r->settings, cmd, a->value);
+    if ( opt == OPT_TIMEOUT_ABORT )
+        return cli_settings_add(&r->settings, "timeout-action", to_abort);
+    if ( opt == OPT_TIMEOUT_SUSPEND )
+        return cli_settings_add(&r->settings, "timeout-action", to_suspend);
+    value = args_other_value(a);
+
+    return value ? cli_settings_add(&r->settings, a->name, value)
+                 : EXIT_NOTHING;
+}
+
 /* 0: go on.  -1: the help was asked for.  Else the exit status. */
 static int parse(const struct command *cmd, int argc, char **argv,
                  struct request *r)
 {
     uint16_t port = 0;
     struct args a;
-    char *value;
     int opt, rc;
 
     args_init(&a, cmd, argc, argv);
@@ -89,10 +112,16 @@ static int parse(const struct command *cmd, int argc, char **argv,
             r->json = true;
             break;
         case OPT_SET:
-            rc = cli_settings_word(&r->settings, cmd, a.value);
+        case OPT_TIMEOUT_ABORT:
+        case OPT_TIMEOUT_SUSPEND:
+        case ARG_OTHER:
+            rc = take_setting(cmd, r, &a, opt);
             break;
         case OPT_DEBUG:
             cli.verbose = 3;
+            break;
+        case OPT_LOG_JSON:
+            r->log_json = a.value;
             break;
         case OPT_LIVE:
         case 'e':
@@ -108,12 +137,6 @@ static int parse(const struct command *cmd, int argc, char **argv,
                 return cli_usage(cmd, "\"%s\" is too much: one domain and"
                                  " one host", a.value);
             *(r->domain ? &r->host : &r->domain) = a.value;
-            break;
-        case ARG_OTHER:
-            value = args_other_value(&a);
-            if ( !value )
-                return EXIT_NOTHING;
-            rc = cli_settings_add(&r->settings, a.name, value);
             break;
         default:
             return EXIT_NOTHING;
@@ -179,10 +202,15 @@ int cmd_migrate(const struct command *cmd, int argc, char **argv)
     if ( status )
         goto out;
 
+    status = cli_events_begin(s, r.log_json, r.domain, r.host);
+    if ( status )
+        goto out;
+
     cli_cancel_on_signal(s);
     cli_progress_begin(s);
     rc = xmig_send(s, domid, r.host, r.port);
     cli_progress_end(s);
+    cli_events_end(s);
     status = report(s, &r, rc);
 
  out:

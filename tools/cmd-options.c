@@ -33,6 +33,7 @@ static struct json_object *row_json(const struct xmig_option *o)
     add(obj, "min", o->min);
     add(obj, "max", o->max);
     add(obj, "help", o->help);
+    json_object_object_add(obj, "live", json_object_new_boolean(o->live));
     return obj;
 }
 

@@ -43,6 +43,10 @@ int cmd_save(const struct command *cmd, int argc, char **argv);
 int cmd_restore(const struct command *cmd, int argc, char **argv);
 int cmd_migrate(const struct command *cmd, int argc, char **argv);
 int cmd_receive(const struct command *cmd, int argc, char **argv);
+int cmd_status(const struct command *cmd, int argc, char **argv);
+int cmd_cancel(const struct command *cmd, int argc, char **argv);
+int cmd_set(const struct command *cmd, int argc, char **argv);
+int cmd_report(const struct command *cmd, int argc, char **argv);
 int cmd_recover(const struct command *cmd, int argc, char **argv);
 int cmd_dump(const struct command *cmd, int argc, char **argv);
 int cmd_options(const struct command *cmd, int argc, char **argv);
@@ -94,7 +98,8 @@ int args_next(struct args *a, const struct arg_opt *opts);
 /* What a command has no case for: help, too many words, unknown options.
  * Returns the exit status. */
 int args_usual(struct args *a, int opt);
-/* The value of an ARG_OTHER: what follows '=', or the next argument. */
+/* The value of an ARG_OTHER: what follows '=', or the next argument; "on" for
+ * a switch that none is given for. */
 char *args_other_value(struct args *a);
 
 /* Complain about usage: text, then the usage line.  Returns EXIT_NOTHING. */
@@ -134,6 +139,8 @@ void cli_settings_done(struct settings *l);
  * status after telling why not.
  */
 int cli_open(struct xmig **ret_s);
+/* Of the migrations' journals and monitors; NULL: the library's default. */
+const char *cli_state_dir(void);
 void cli_close(struct xmig *s);
 /* SIGINT and SIGTERM cancel the operation of s from now on; NULL = none. */
 void cli_cancel_on_signal(struct xmig *s);
@@ -159,12 +166,24 @@ const char *cli_guest_sentence(enum xmig_guest guest);
 /* Show a line of progress on stderr, if it is a terminal or -t was given. */
 void cli_progress_begin(struct xmig *s);
 void cli_progress_end(struct xmig *s);
+/* Something else is going to be printed. */
+void cli_progress_break(void);
 /* The table at the end. */
 void cli_table(FILE *f, const struct xmig_stats *st, const char *guest);
 /* "12.3 MiB" */
 const char *cli_bytes(uint64_t bytes, char buf[32]);
 /* "1.23 s", "45.6 ms" */
 const char *cli_time(uint64_t us, char buf[32]);
+
+/* ---- Events (cli-events.c) ---------------------------------------------- */
+
+/*
+ * Tell of a migration that does not converge, and write a log of events, an
+ * object a line, to the file; path NULL = no log.  0 or the exit status.
+ */
+int cli_events_begin(struct xmig *s, const char *path, const char *domain,
+                     const char *peer);
+void cli_events_end(struct xmig *s);
 
 /* ---- JSON (cli-json.c) -------------------------------------------------- */
 

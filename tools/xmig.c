@@ -36,7 +36,12 @@ const struct command commands[] = {
       "    --set K=V     set an option by its full name\n"
       "    --NAME VALUE  set any option that xmig options lists, such as\n"
       "                  --bandwidth, --downtime-limit, --max-iters,\n"
-      "                  --parallel\n",
+      "                  --parallel, --auto-converge, --abort-if-busy\n"
+      "    --timeout S   for the copying; then\n"
+      "    --timeout-abort     give up (what happens by itself)\n"
+      "    --timeout-suspend   switch over, however long the pause\n"
+      "    --log-json FILE     write what happens, a JSON object a line, for\n"
+      "                  xmig report\n",
       cmd_migrate },
     { "receive",
       "[--listen ADDR[:PORT]] [--port PORT] [--once] [--json] [OPTIONS]",
@@ -52,6 +57,23 @@ const struct command commands[] = {
       "    --NAME VALUE  set any option that xmig options lists; io-timeout\n"
       "                  and recover-timeout matter here\n",
       cmd_receive },
+    { "status", "[--json] [--watch] [--interval MS] [DOMAIN | ID]",
+      "show the migrations that run here, from either end",
+      "    --json        print JSON: a list; with --watch an object a line\n"
+      "    --watch       go on showing one until it has ended, and end with\n"
+      "                  the exit status of its xmig migrate\n"
+      "    --interval MS how often (500), beside each change\n",
+      cmd_status },
+    { "cancel", "[DOMAIN | ID]",
+      "stop a migration; the domain runs on at its source",
+      "    --no-wait     only ask it to stop\n",
+      cmd_cancel },
+    { "set", "[DOMAIN | ID] NAME=VALUE...",
+      "change options of a migration that runs, at its source", "",
+      cmd_set },
+    { "report", "[-o FILE.svg] LOG",
+      "draw a migration from the log of xmig migrate --log-json",
+      "-o, --output FILE where to (the standard output)\n", cmd_report },
     { "recover", "[--fenced] [DOMAIN]",
       "settle migrations whose outcome is not known",
       "    --fenced      the destination is off and will not come back with\n"

@@ -14,14 +14,12 @@
 #include <strings.h>
 
 #define MAX_TABLES 16
-#define KEY_MAX    96
-#define VALUE_MAX  64
 
 struct value
 {
-    uint64_t num;                /* base units */
+    _Atomic uint64_t num;        /* base units */
     char *str;                   /* OPT_STRING; NULL = "" */
-    bool set;
+    _Atomic bool set;
 };
 
 struct table
@@ -36,8 +34,6 @@ struct optset
 {
     struct table tables[MAX_TABLES];
     unsigned int nr;
-    /* what opt_describe() hands out */
-    char key[KEY_MAX], value[VALUE_MAX], min[VALUE_MAX], max[VALUE_MAX];
 };
 
 /* ---- Tables ------------------------------------------------------------ */
@@ -53,7 +49,8 @@ static bool row_sound(const struct opt_row *r)
     uint64_t base;
     unsigned int n;
 
-    if ( !r->key[0] || !r->help || !r->unit || r->max < r->min )
+    if ( !r->key[0] || !r->help || !r->unit || r->max < r->min ||
+         (r->live && r->type == OPT_STRING) )
         return false;
     if ( strspn(r->key, "abcdefghijklmnopqrstuvwxyz0123456789-") !=
          strlen(r->key) )
@@ -108,7 +105,7 @@ int optset_add(struct optset *set, struct err *e, const char *prefix,
     for ( i = 0; rows[i].key; i++ )
     {
         if ( !row_sound(&rows[i]) ||
-             strlen(rows[i].key) + strlen(who) + 2 > KEY_MAX )
+             strlen(rows[i].key) + strlen(who) + 2 > OPT_KEY_MAX )
             return err_set(e, -EINVAL, "options of %s: row %s is malformed",
                            who, rows[i].key);
         for ( j = 0; j < i; j++ )
@@ -255,6 +252,7 @@ static void choices_text(const struct opt_row *r, char *buf, size_t room)
                                  i ? "|" : "", r->choices[i]);
 }
 
+/* Values are only looked at while v is NULL. */
 static int set_number(struct err *e, const struct opt_row *r,
                       struct value *v, const char *key, const char *text)
 {
@@ -269,7 +267,23 @@ static int set_number(struct err *e, const struct opt_row *r,
         return err_set(e, -ERANGE, "option %s: %s is out of range, %" PRIu64
                        " ... %" PRIu64 "%s%s", key, text, r->min, r->max,
                        r->unit[0] ? " " : "", r->unit);
-    v->num = num;
+    if ( v )
+        v->num = num;
+
+    return 0;
+}
+
+static int set_bool(struct err *e, struct value *v, const char *key,
+                    const char *text)
+{
+    uint64_t num = 0;
+    int rc = parse_bool(text, &num);
+
+    if ( rc )
+        return err_set(e, rc, "option %s: \"%s\" is neither on nor off", key,
+                       text);
+    if ( v )
+        v->num = num;
 
     return 0;
 }
@@ -283,7 +297,8 @@ static int set_choice(struct err *e, const struct opt_row *r,
     for ( i = 0; r->choices[i]; i++ )
         if ( !strcasecmp(text, r->choices[i]) )
         {
-            v->num = i;
+            if ( v )
+                v->num = i;
             return 0;
         }
     choices_text(r, list, sizeof(list));
@@ -310,62 +325,69 @@ static int set_string(struct err *e, const struct opt_row *r,
     return 0;
 }
 
-int opt_set(struct optset *set, struct err *e, const char *key,
-            const char *value)
+static int set_value(const struct opt_row *r, struct err *e, struct value *v,
+                     const char *key, const char *text)
 {
-    struct table *t = NULL;
-    struct value *v;
-    unsigned int i = 0;
     int rc;
 
-    rc = find_key(set, e, key, &t, &i);
-    if ( rc )
-        return rc;
-    v = &t->values[i];
-    switch ( t->rows[i].type )
+    switch ( r->type )
     {
-    case OPT_BOOL:
-        rc = parse_bool(value, &v->num);
-        if ( rc )
-            err_set(e, rc, "option %s: \"%s\" is neither on nor off", key,
-                    value);
-        break;
-
-    case OPT_CHOICE:
-        rc = set_choice(e, &t->rows[i], v, key, value);
-        break;
-
-    case OPT_STRING:
-        rc = set_string(e, &t->rows[i], v, key, value);
-        break;
-
-    default:
-        rc = set_number(e, &t->rows[i], v, key, value);
-        break;
+    case OPT_BOOL:   rc = set_bool(e, v, key, text); break;
+    case OPT_CHOICE: rc = set_choice(e, r, v, key, text); break;
+    case OPT_STRING: rc = set_string(e, r, v, key, text); break;
+    default:         rc = set_number(e, r, v, key, text); break;
     }
-    if ( !rc )
+    if ( !rc && v )
         v->set = true;
 
     return rc;
 }
 
+int opt_set(struct optset *set, struct err *e, const char *key,
+            const char *value)
+{
+    struct table *t = NULL;
+    unsigned int i = 0;
+    int rc = find_key(set, e, key, &t, &i);
+
+    return rc ? rc : set_value(&t->rows[i], e, &t->values[i], key, value);
+}
+
+int opt_set_live(struct optset *set, struct err *e, const char *key,
+                 const char *value, bool commit)
+{
+    struct table *t = NULL;
+    unsigned int i = 0;
+    int rc = find_key(set, e, key, &t, &i);
+
+    if ( rc )
+        return rc;
+    if ( !t->rows[i].live )
+        return err_set(e, -EBUSY, "option %s: it can't be changed while a "
+                       "migration runs", key);
+
+    return set_value(&t->rows[i], e, commit ? &t->values[i] : NULL, key,
+                     value);
+}
+
 /* ---- Printing ---------------------------------------------------------- */
 
-static void describe(struct optset *set, const struct table *t,
-                     unsigned int i, struct xmig_option *ret)
+static void describe(const struct table *t, unsigned int i,
+                     struct opt_text *text, struct xmig_option *ret)
 {
     const struct opt_row *r = &t->rows[i];
     const struct value *v = &t->values[i];
 
-    snprintf(set->key, sizeof(set->key), "%s%s%s", t->prefix ? t->prefix : "",
-             t->prefix ? "." : "", r->key);
-    set->min[0] = set->max[0] = '\0';
-    ret->key = set->key;
+    snprintf(text->key, sizeof(text->key), "%s%s%s",
+             t->prefix ? t->prefix : "", t->prefix ? "." : "", r->key);
+    text->min[0] = text->max[0] = '\0';
+    ret->key = text->key;
     ret->unit = r->unit;
-    ret->min = set->min;
-    ret->max = set->max;
+    ret->min = text->min;
+    ret->max = text->max;
     ret->help = r->help;
-    ret->value = set->value;
+    ret->live = r->live;
+    ret->value = text->value;
     switch ( r->type )
     {
     case OPT_BOOL:
@@ -376,7 +398,7 @@ static void describe(struct optset *set, const struct table *t,
 
     case OPT_CHOICE:
         ret->value = r->choices[v->num];
-        choices_text(r, set->min, sizeof(set->min));
+        choices_text(r, text->min, sizeof(text->min));
         break;
 
     case OPT_STRING:
@@ -384,14 +406,15 @@ static void describe(struct optset *set, const struct table *t,
         break;
 
     default:
-        opt_number_text(r, v->num, set->value, sizeof(set->value));
-        snprintf(set->min, sizeof(set->min), "%" PRIu64, r->min);
-        snprintf(set->max, sizeof(set->max), "%" PRIu64, r->max);
+        opt_number_text(r, v->num, text->value, sizeof(text->value));
+        snprintf(text->min, sizeof(text->min), "%" PRIu64, r->min);
+        snprintf(text->max, sizeof(text->max), "%" PRIu64, r->max);
         break;
     }
 }
 
-int opt_describe(struct optset *set, unsigned int i, struct xmig_option *ret)
+int opt_describe(const struct optset *set, unsigned int i,
+                 struct opt_text *text, struct xmig_option *ret)
 {
     unsigned int t;
 
@@ -399,7 +422,7 @@ int opt_describe(struct optset *set, unsigned int i, struct xmig_option *ret)
     {
         if ( i < set->tables[t].nr )
         {
-            describe(set, &set->tables[t], i, ret);
+            describe(&set->tables[t], i, text, ret);
             return 0;
         }
         i -= set->tables[t].nr;

@@ -12,7 +12,7 @@
  * kind instead ("2s", "1.5GiB", "100MiB/s").  Values are handed out in
  * base units: bytes, bytes per second, microseconds, plain counts.
  *
- * Thread: set while no operation runs; reading from any thread.
+ * Thread: any.  Rows that are not live are set while no operation runs.
  */
 #ifndef XMIG_OPT_H
 #define XMIG_OPT_H
@@ -44,6 +44,8 @@ struct opt_row
     const char *help;            /* one line */
     const char *const *choices;  /* OPT_CHOICE: NULL-terminated */
     const char *alias;           /* another spelling, or NULL */
+    bool live;                   /* may be set while an operation runs; not
+                                    for OPT_STRING */
 };
 
 struct optset;
@@ -57,11 +59,18 @@ struct optset;
  *   connect-timeout   ms     to reach the destination
  *   io-timeout        ms     a peer that moves no byte for so long is gone
  *   recover-timeout   ms     patience in asking for the outcome
- *   timeout           s      whole live phase, 0 = none: then give up
+ *   timeout           s      whole live phase, 0 = none
+ *   timeout-action           what then: enum opt_timeout_action
  *   name                     name of the domain at the destination
  *   zero-pages        bool   look for pages of zeros and send marks
  */
 extern const struct opt_row opt_engine_rows[];
+
+enum opt_timeout_action
+{
+    OPT_TIMEOUT_ABORT,
+    OPT_TIMEOUT_SUSPEND,
+};
 
 /* A set with the engine's rows and all defaults. */
 int optset_new(struct optset **ret_set);
@@ -83,10 +92,24 @@ void optset_reset(struct optset *set);
  */
 int opt_set(struct optset *set, struct err *e, const char *key,
             const char *value);
+/* The same while an operation runs: -EBUSY unless the row is live.  Without
+ * commit it is only seen whether it could be set. */
+int opt_set_live(struct optset *set, struct err *e, const char *key,
+                 const char *value, bool commit);
 
-/* Row i, 0 ... in order of the tables; -ENOENT behind the last.  The strings
- * live until the next opt_describe() or opt_set(). */
-int opt_describe(struct optset *set, unsigned int i, struct xmig_option *ret);
+/* What opt_describe() makes up. */
+#define OPT_KEY_MAX   96
+#define OPT_VALUE_MAX 64
+struct opt_text
+{
+    char key[OPT_KEY_MAX], value[OPT_VALUE_MAX];
+    char min[OPT_VALUE_MAX], max[OPT_VALUE_MAX];
+};
+
+/* Row i, 0 ... in order of the tables; -ENOENT behind the last.  Strings lie
+ * in *text, or live as long as the set; OPT_STRING's until it is set again. */
+int opt_describe(const struct optset *set, unsigned int i,
+                 struct opt_text *text, struct xmig_option *ret);
 
 /*
  * Values in base units; prefix NULL = the engine.  It is a bug to ask for a

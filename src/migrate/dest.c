@@ -8,8 +8,10 @@
  */
 #include "dest.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,45 @@
 #define UNPAUSE_TRIES 20
 #define UNPAUSE_WAIT_US (50 * US_PER_MS)
 #define RENAME_TRIES 5
+
+/* ---- Figures ------------------------------------------------------------ */
+
+/* Thread: any. */
+static uint64_t bytes_heard(struct dest *d)
+{
+    uint64_t sum = chan_bytes_read(d->ctl->chan);
+    unsigned int i;
+
+    pthread_mutex_lock(&d->lock);
+    for ( i = 0; i < WIRE_LANES_MAX; i++ )
+        if ( d->lanes[i].conn )
+            sum += chan_bytes_read(d->lanes[i].conn->chan);
+    pthread_mutex_unlock(&d->lock);
+
+    return sum;
+}
+
+/* Thread: any. */
+static void keep_figures(struct session *s)
+{
+    struct dest *d = (struct dest *)s;
+    uint64_t bytes = bytes_heard(d);
+    struct xmig_stats *now;
+
+    static_assert(!offsetof(struct dest, s), "the session is a dest's head");
+    now = stats_edit(&d->stats);
+    if ( bytes > now->transferred_bytes )
+        now->transferred_bytes = bytes;
+    /* Roughly: zero pages take no bytes. */
+    bytes = now->total_bytes ? bytes * 900 / now->total_bytes : 0;
+    if ( bytes > 900 )
+        bytes = 900;
+    if ( bytes > now->progress_permille )
+        now->progress_permille = (unsigned int)bytes;
+    stats_edited(&d->stats);
+}
+
+/* ---- Its life ----------------------------------------------------------- */
 
 int dest_init(struct dest *d, struct xmig *x, struct conn *ctl,
               const char *peer, const uint8_t id[IDENT_BYTES], uint64_t caps)
@@ -58,13 +99,21 @@ int dest_init(struct dest *d, struct xmig *x, struct conn *ctl,
     for ( i = 0; i < WIRE_LANES_MAX; i++ )
         err_init(&d->lanes[i].err);
 
-    return ident_random(d->token);
+    rc = steer_init(&d->s, x->event, x->event_data);
+    d->s.steer.figures = keep_figures;
+    if ( !rc )
+        rc = ident_random(d->token);
+    if ( rc )
+        dest_done(d);
+
+    return rc;
 }
 
 void dest_done(struct dest *d)
 {
     unsigned int i;
 
+    steer_done(&d->s);
     for ( i = 0; i < WIRE_LANES_MAX; i++ )
         err_done(&d->lanes[i].err);
     pthread_cond_destroy(&d->cond);
@@ -91,30 +140,6 @@ void dest_bye(struct dest *d)
 }
 
 /* ---- Control records ---------------------------------------------------- */
-
-static uint64_t bytes_heard(struct dest *d)
-{
-    uint64_t sum = chan_bytes_read(d->ctl->chan);
-    unsigned int i;
-
-    pthread_mutex_lock(&d->lock);
-    for ( i = 0; i < d->s.nr_lanes; i++ )
-        if ( d->lanes[i].conn )
-            sum += chan_bytes_read(d->lanes[i].conn->chan);
-    pthread_mutex_unlock(&d->lock);
-
-    return sum;
-}
-
-static void keep_figures(struct dest *d)
-{
-    uint64_t bytes = bytes_heard(d);
-    struct xmig_stats *now;
-
-    now = stats_edit(&d->stats);
-    now->transferred_bytes = bytes;
-    stats_edited(&d->stats);
-}
 
 /* Wait for the next control record, as long as anything moves on any of the
  * connections. */
@@ -174,7 +199,7 @@ static int take_round(struct dest *d, const struct wire_record *rec)
         return state_set(&d->s.state, &d->err, STATE_SWITCHOVER);
     if ( rc )
         return rc;
-    keep_figures(d);
+    keep_figures(&d->s);
     now = stats_edit(&d->stats);
     now->rounds = r.round + 1;
     stats_edited(&d->stats);
@@ -327,7 +352,7 @@ static void settle_in(struct dest *d)
     unsigned int tries;
     int rc;
 
-    keep_figures(d);
+    keep_figures(&d->s);
     stats_phase(&d->stats, XMIG_PHASE_DONE);
     stats_end(&d->stats);
     session_fail(s, -ECANCELED);
@@ -376,6 +401,11 @@ static void find_cause(struct dest *d, int rc)
 
     if ( err_code(&d->err) )
         return;
+    if ( rc == -ECANCELED )
+    {
+        err_set(&d->err, rc, "cancelled at the destination");
+        return;
+    }
     if ( rc == -EPIPE || rc == -ECONNRESET || rc == -ENODATA )
     {
         /* The source's own words may still be in the pipe. */
@@ -396,9 +426,7 @@ static void find_cause(struct dest *d, int rc)
         if ( err_code(&d->lanes[i].err) &&
              err_take(&d->err, &d->lanes[i].err) )
             return;
-    if ( rc == -ECANCELED )
-        err_set(&d->err, rc, "cancelled at the destination");
-    else if ( !err_take(&d->err, &d->ctl_err) )
+    if ( !err_take(&d->err, &d->ctl_err) )
         err_set(&d->err, rc, "%s: %s", chan_name(d->ctl->chan),
                 err_text(rc));
 }

@@ -130,6 +130,7 @@ static int take_domain(struct dest *d)
     s->nr_gfns = dom->nr_gfns;
     s->total_pages = dom->populated_pages;
     snprintf(s->name, sizeof(s->name), "%s", dom->name);
+    steer_domain(s);
     d->build.hv = s->hv;
     d->build.store = s->store;
     d->build.toolstack = s->toolstack;
@@ -166,6 +167,7 @@ static int take_policy(struct dest *d)
     if ( rc )
         return rc;
     s->domid = d->build.domid;
+    steer_domain(s);
 
     return journal_set_domid(d->journal, s->domid, s->err);
 }
@@ -230,6 +232,8 @@ static int take_memory(struct dest *d)
             from = m.ranges[i].first + m.ranges[i].count;
         }
     } while ( m.flags & WIRE_MEMORY_MORE );
+    stats_edit(s->stats)->total_bytes = d->present.count * PAGE_BYTES;
+    stats_edited(s->stats);
 
     /* The domain's limit is Xen's to hold; this one is against a source
      * that says one thing and wants another. */

@@ -246,7 +246,9 @@ int xmig_image_save(struct xmig *x, uint32_t domid, int fd, bool live,
     im.out.write = write_chan;
     im.out.data = &im;
     err_init(&im.chan_err);
-    bucket_init(&bucket, opt_u64(x->opts, NULL, "bandwidth"));
+    im.rounds.bucket = &bucket;
+    im.rounds.bandwidth_bps = opt_u64(x->opts, NULL, "bandwidth");
+    bucket_init(&bucket, im.rounds.bandwidth_bps);
 
     rc = chan_open(fd, true, "the stream", s->stop, &im.chan_err, &im.chan);
     if ( !rc )

@@ -29,6 +29,14 @@ struct sendset;
 struct opt_row;
 struct wire_record;
 
+/* A pause, by its parts. */
+struct mech_pause
+{
+    uint64_t suspend_us;           /* until the guest stands still */
+    uint64_t last_dirty_us;        /* last pages found and sent */
+    uint64_t state_us, commit_us;
+};
+
 /* Figures of the round that has just been sent. */
 struct round_stats
 {
@@ -40,6 +48,10 @@ struct round_stats
                                       yet sent: what a next one would send */
     uint64_t goodput_bps;          /* bytes per second, best recent estimate */
     uint64_t expected_downtime_us; /* were the guest suspended now */
+    struct mech_pause expected;    /* its parts */
+    uint64_t elapsed_us;           /* since the first round began */
+    uint64_t bandwidth_bps;        /* what it is capped to, 0 = not */
+    uint64_t working_set_pages;    /* most pages found dirty after a round */
 };
 
 enum mech_verdict

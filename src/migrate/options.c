@@ -35,7 +35,8 @@ int options_default(unsigned int i, struct xmig_option *ret)
 {
     /* Made once and kept: the rows' strings are handed out. */
     static struct optset *set;
+    static struct opt_text text;
     int rc = set ? 0 : options_new(NULL, &set);
 
-    return rc ? rc : opt_describe(set, i, ret);
+    return rc ? rc : opt_describe(set, i, &text, ret);
 }

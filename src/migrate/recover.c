@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpucap.h"
 #include "settle.h"
 #include "suspend.h"
 
@@ -103,6 +104,7 @@ static int keep(struct session *s, struct journal *j, enum here here)
              strcmp(name, info->name) )
             toolstack_rename(s->toolstack, NULL, info->domid, info->name);
         free(name);
+        cpucap_release(s->hv, s->store, NULL, info->domid, info->uuid);
     }
     rc = journal_append(j, JOURNAL_RESUMED, true, s->err);
     if ( !rc )
@@ -134,6 +136,7 @@ static int give_up(struct session *s, struct journal *j, enum here here,
         rc = journal_append(j, JOURNAL_DONE, true, s->err);
     if ( rc )
         return rc;
+    cpucap_release(s->hv, s->store, NULL, info->domid, info->uuid);
     if ( !settle_bye(s, host, port, info->id) )
         journal_remove(j, NULL);
 

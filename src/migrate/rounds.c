@@ -134,7 +134,7 @@ int rounds_begin(struct rounds *r, bool live)
     if ( rc )
         return err_set(s->err, rc, "keep account of %lu gfns: %s",
                        (unsigned long)s->nr_gfns, err_text(rc));
-    r->live_deadline_us = DEADLINE_NEVER;
+    r->live_begin_us = clock_now_us();
     /* In this order: what is populated from here on is in the log. */
     if ( live )
         rc = hv_dirty_open(s->hv, s->err, s->domid, s->nr_gfns, &r->dirty);
@@ -158,71 +158,22 @@ void rounds_end(struct rounds *r)
     pageset_done(&r->log);
 }
 
-/* ---- Figures ------------------------------------------------------------ */
-
-static void tell(struct rounds *r, uint64_t round_pages,
-                 const struct mover_counts *before)
-{
-    struct session *s = r->s;
-    struct mover_counts c;
-    struct xmig_stats *now;
-    uint64_t done;
-
-    mover_counts(r->mover, &c);
-    done = c.normal_pages + c.zero_pages -
-           (before->normal_pages + before->zero_pages);
-    if ( done > round_pages )
-        done = round_pages;
-
-    now = stats_edit(s->stats);
-    now->transferred_bytes = c.bytes + (r->peer->bytes
-                                        ? r->peer->bytes(r->data) : 0);
-    now->normal_pages = c.normal_pages;
-    now->duplicate_pages = c.zero_pages;
-    now->remaining_bytes = (round_pages - done) * PAGE_BYTES;
-    stats_edited(s->stats);
-
-    /* The first round is most of the way; the rest share what is left. */
-    if ( !r->round && round_pages )
-        stats_permille(s->stats, done * 900 / round_pages);
-    stats_tell(s->stats);
-}
-
-static uint64_t pause_for(const struct rounds *r, uint64_t pages)
-{
-    /* What lies beside the pages: suspending, state, three messages. */
-    uint64_t fixed_us = 1500 + r->rtt_us * 2;
-
-    if ( !r->goodput_bps )
-        return fixed_us;
-
-    return fixed_us + (uint64_t)((double)pages * PAGE_BYTES * US_PER_S /
-                                 (double)r->goodput_bps);
-}
-
-/* A short round says little about the rate, a long one much. */
-static void learn_rate(struct rounds *r, uint64_t bytes, uint64_t us)
-{
-    double rate, weight;
-
-    if ( !bytes || !us )
-        return;
-    rate = (double)bytes * US_PER_S / (double)us;
-    weight = us >= 100 * US_PER_MS ? 1 : (double)us / (100 * US_PER_MS);
-    if ( !r->goodput_bps )
-        weight = 1;
-    r->goodput_bps += (uint64_t)((rate - (double)r->goodput_bps) *
-                                   weight);
-    if ( !r->goodput_bps )
-        r->goodput_bps = 1;
-}
-
 /* ---- One round ---------------------------------------------------------- */
 
 static int begin_round(struct rounds *r, bool last)
 {
     return r->peer->begin ? r->peer->begin(r->data, r->round, last,
                                            r->set.pending.count) : 0;
+}
+
+/* Time is up for the live rounds, and that ends the migration. */
+static bool is_too_late(const struct rounds *r)
+{
+    uint64_t limit_us = opt_u64(r->s->opts, NULL, "timeout");
+
+    return limit_us && opt_u64(r->s->opts, NULL, "timeout-action") ==
+                       OPT_TIMEOUT_ABORT &&
+           clock_now_us() - r->live_begin_us >= limit_us;
 }
 
 /* The mover's threads work: keep an eye on everything else. */
@@ -250,10 +201,10 @@ static int watch_round(struct rounds *r, int control_fd, uint64_t pages,
             rc = cancel_check(s->stop);
         else if ( n > 0 && pfd[1].revents )
             rc = r->peer->control(r->data);
-        else if ( deadline_passed(r->live_deadline_us) )
+        else if ( is_too_late(r) )
             rc = err_set(s->err, -ETIMEDOUT, "the migration did not come to "
                          "its end within \"timeout\"");
-        tell(r, pages, before);
+        rounds_tell(r, pages, before);
     }
 
     return rc;
@@ -289,7 +240,7 @@ static int live_round(struct rounds *r, int control_fd)
     if ( !rc && r->peer->placed )
         rc = r->peer->placed(r->data, r->round);
     if ( !rc )
-        tell(r, pages, &before);
+        rounds_tell(r, pages, &before);
 
     return rc;
 }
@@ -301,7 +252,7 @@ static int collect(struct rounds *r)
 {
     struct session *s = r->s;
     struct hv_domain info;
-    uint64_t nr_gfns;
+    uint64_t nr_gfns, t0;
     int rc;
 
     rc = suspend_check_alive(s->hv, s->err, s->domid, &info);
@@ -315,7 +266,9 @@ static int collect(struct rounds *r)
                        s->domid, (unsigned long)s->nr_gfns,
                        (unsigned long)nr_gfns);
 
+    t0 = clock_now_us();
     rc = hv_dirty_fetch(r->dirty, s->err, false, &r->log, NULL);
+    r->fetch_us = clock_now_us() - t0;
     if ( rc )
         return rc;
     sendset_pend_set(&r->set, &r->log);
@@ -324,60 +277,44 @@ static int collect(struct rounds *r)
     return balloon_check(r, info.tot_pages);
 }
 
-static void account(struct rounds *r, struct round_stats *st,
-                    uint64_t begin_us, const struct mover_counts *before)
+/* The caller of the library has the last word. */
+static int ask_policy(struct rounds *r, enum mech_verdict *verdict)
 {
-    struct mover_counts after;
-    struct xmig_stats *now;
+    struct session *s = r->s;
+    struct xmig_stats now;
 
-    mover_counts(r->mover, &after);
-    st->round = r->round;
-    st->sent_pages = after.normal_pages + after.zero_pages -
-                     before->normal_pages - before->zero_pages;
-    st->sent_bytes = after.bytes - before->bytes;
-    st->duration_us = clock_now_us() - begin_us;
-    learn_rate(r, st->sent_bytes, st->duration_us);
-    st->dirty_pages = r->set.pending.count + r->set.held.count;
-    st->goodput_bps = r->goodput_bps;
-    st->expected_downtime_us = pause_for(r, st->dirty_pages);
+    if ( !s->x->policy )
+        return 0;
+    stats_copy(s->stats, &now);
+    switch ( s->x->policy(s->x->policy_data, &now, *verdict == MECH_SWITCH
+                          ? XMIG_POLICY_SWITCH : XMIG_POLICY_GO_ON) )
+    {
+    case XMIG_POLICY_GO_ON:
+        *verdict = MECH_GO_ON;
+        return 0;
+    case XMIG_POLICY_SWITCH:
+        *verdict = MECH_SWITCH;
+        return 0;
+    case XMIG_POLICY_ABORT:
+        break;
+    }
 
-    now = stats_edit(r->s->stats);
-    now->rounds = r->round + 1;
-    now->bandwidth_bps = st->duration_us
-                         ? st->sent_bytes * US_PER_S / st->duration_us : 0;
-    now->dirty_pages_rate = st->duration_us
-                            ? st->dirty_pages * US_PER_S / st->duration_us
-                            : 0;
-    now->expected_downtime_us = st->expected_downtime_us;
-    now->skipped_pages = r->set.skipped.count;
-    now->remaining_bytes = st->dirty_pages * PAGE_BYTES;
-    stats_edited(r->s->stats);
-    stats_permille(r->s->stats, 900 + (r->round < 9 ? r->round : 9) * 9);
-    stats_tell(r->s->stats);
-
-    LOG_DETAIL(r->s->logger, "round %u: %lu pages, %lu KiB in %lu us, "
-               "%lu pages dirty, pause would be %lu us", st->round,
-               (unsigned long)st->sent_pages,
-               (unsigned long)(st->sent_bytes >> 10),
-               (unsigned long)st->duration_us,
-               (unsigned long)st->dirty_pages,
-               (unsigned long)st->expected_downtime_us);
+    return err_set(s->err, -EBUSY, "given up after %u rounds by the caller's "
+                   "policy", r->round + 1);
 }
 
 int rounds_live(struct rounds *r, int control_fd)
 {
     struct session *s = r->s;
     enum mech_verdict verdict = MECH_GO_ON;
-    uint64_t timeout_us = opt_u64(s->opts, NULL, "timeout"), begin_us;
     struct mover_counts before;
     struct round_stats st;
     int rc;
 
-    r->live_deadline_us = timeout_us ? deadline_in(timeout_us)
-                                       : DEADLINE_NEVER;
+    r->live_begin_us = clock_now_us();
     for ( r->round = 0; ; r->round++ )
     {
-        begin_us = clock_now_us();
+        r->round_begin_us = clock_now_us();
         mover_counts(r->mover, &before);
         sendset_pend_held(&r->set);
         rc = engine_select(s, &r->set, MECH_LIVE);
@@ -388,13 +325,13 @@ int rounds_live(struct rounds *r, int control_fd)
         if ( rc )
             return rc;
 
-        account(r, &st, begin_us, &before);
+        rounds_weigh(r, &st, &before);
         rc = engine_verdict(s, &st, &verdict);
+        if ( !rc )
+            rc = ask_policy(r, &verdict);
+        steer_look(s);
         if ( rc || verdict != MECH_GO_ON )
             break;
-        if ( deadline_passed(r->live_deadline_us) )
-            return err_set(s->err, -ETIMEDOUT, "the migration did not come "
-                           "to its end within \"timeout\"");
     }
     r->round++;
 

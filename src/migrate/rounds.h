@@ -36,6 +36,7 @@ struct rounds
     const struct rounds_peer *peer;
     void *data;                  /* of peer */
     uint64_t rtt_us;             /* one question and its answer */
+    struct bucket *bucket;       /* follows the option; NULL: there is none */
 
     struct hv_dirty *dirty;
     struct pageset log;          /* scratch: one fetch of the dirty log */
@@ -45,7 +46,10 @@ struct rounds
                                     nothing escaped us */
     unsigned int round;          /* being sent, or the next */
     uint64_t goodput_bps;
-    uint64_t live_deadline_us;
+    uint64_t live_begin_us, round_begin_us;
+    uint64_t fetch_us;           /* the last fetch of the dirty log took */
+    uint64_t working_set_pages;  /* most pages found dirty after a round */
+    uint64_t bandwidth_bps;      /* the bucket's rate */
     bool last_by_threads;        /* the last round is the mover's threads' */
 };
 
@@ -66,5 +70,14 @@ int rounds_last_watch(struct rounds *r);
 int rounds_last_finish(struct rounds *r);
 /* Log-dirty off, threads ended, nothing mapped.  No-op on a zeroed one. */
 void rounds_end(struct rounds *r);
+
+/* ---- rounds_figures.c --------------------------------------------------- */
+
+/* A round of so many pages is under way; before: counts at its start. */
+void rounds_tell(struct rounds *r, uint64_t round_pages,
+                 const struct mover_counts *before);
+/* It has ended and the log has been fetched. */
+void rounds_weigh(struct rounds *r, struct round_stats *st,
+                  const struct mover_counts *before);
 
 #endif

@@ -196,7 +196,9 @@ static int serve_control(struct server *sv, struct conn *c,
     if ( cancel_check(sv->s.stop) )
         dest_stop(&m->d, -ECANCELED, "the receiver is being stopped");
 
+    steer_open(&m->d.s, peer);
     rc = dest_run(&m->d);
+    steer_end(&m->d.s, rc);
     c->err = NULL;
     chan_set_err(c->chan, NULL);
     remove_migration(sv, m);

@@ -112,6 +112,8 @@ void xmig_set_toolstack(struct xmig *s, const struct xmig_toolstack *hooks,
 
 int xmig_option_set(struct xmig *s, const char *key, const char *value)
 {
+    if ( s->running )
+        return opt_set_live(s->opts, NULL, key, value, true);
     err_reset(&s->err);
 
     return opt_set(s->opts, &s->err, key, value);
@@ -119,13 +121,26 @@ int xmig_option_set(struct xmig *s, const char *key, const char *value)
 
 int xmig_option_get(struct xmig *s, unsigned int i, struct xmig_option *ret)
 {
-    return s ? opt_describe(s->opts, i, ret) : options_default(i, ret);
+    return s ? opt_describe(s->opts, i, &s->opt_text, ret)
+             : options_default(i, ret);
 }
 
 void xmig_set_progress(struct xmig *s, xmig_progress_fn *fn, void *data)
 {
     s->progress = fn;
     s->progress_data = data;
+}
+
+void xmig_set_event(struct xmig *s, xmig_event_fn *fn, void *data)
+{
+    s->event = fn;
+    s->event_data = data;
+}
+
+void xmig_set_policy(struct xmig *s, xmig_policy_fn *fn, void *data)
+{
+    s->policy = fn;
+    s->policy_data = data;
 }
 
 void xmig_get_stats(struct xmig *s, struct xmig_stats *ret_stats)

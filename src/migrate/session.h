@@ -24,11 +24,12 @@
 #include "plan.h"
 #include "state.h"
 #include "stats.h"
+#include "steer.h"
 #include "store.h"
 #include "toolstack.h"
 #include "xmig.h"
 
-#define SESSION_STATE_DIR "/var/lib/xmig"
+#define SESSION_STATE_DIR MONITOR_STATE_DIR
 
 struct xmig
 {
@@ -36,13 +37,18 @@ struct xmig
     struct xentoollog_logger *logger;
     struct hv *hv;
     struct store *store;
+    struct optset *opts;
 
     /* between operations only */
     struct toolstack toolstack;
     char *state_dir;
-    struct optset *opts;
+    struct opt_text opt_text;    /* xmig_option_get()'s */
     xmig_progress_fn *progress;
     void *progress_data;
+    xmig_event_fn *event;
+    void *event_data;
+    xmig_policy_fn *policy;
+    void *policy_data;
 
     struct err err;
     struct stats stats;
@@ -79,6 +85,7 @@ struct session
     struct cancel *stop;
     struct stats *stats;
     struct state_cell state;
+    struct steer steer;
 
     /* engine's thread only */
     struct plan plan;

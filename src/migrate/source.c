@@ -123,6 +123,7 @@ static int set_up(struct source *src)
 {
     static const char *const mechs[] = { "precopy" };
     struct session *s = &src->s;
+    char peer[JOURNAL_PEER_MAX];
     int rc;
 
     rc = session_host(s);
@@ -140,6 +141,9 @@ static int set_up(struct source *src)
         return rc;
 
     snprintf(s->name, sizeof(s->name), "%s", src->desc.domain.name);
+    snprintf(peer, sizeof(peer), "%s:%u", src->host, src->port);
+    steer_domain(s);
+    steer_open(s, peer);
     s->nr_gfns = src->desc.domain.nr_gfns;
     s->total_pages = src->desc.domain.populated_pages;
     if ( opt_is_set(s->opts, NULL, "name") &&
@@ -266,6 +270,7 @@ static int roll_back(struct source *src, int rc)
         r = suspend_resume(&src->su);
         src->su.err = s->err;
     }
+    engine_cleanup(s, false);
     find_cause(src, rc);
     rc = err_code(s->err) ? err_code(s->err) : rc;
     if ( r )
@@ -409,11 +414,17 @@ int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
     err_init(&src->ctl_err);
     for ( i = 0; i < WIRE_LANES_MAX; i++ )
         err_init(&src->lane_err[i]);
-    bucket_init(&src->bucket, opt_u64(src->s.opts, NULL, "bandwidth"));
+    src->rounds.bucket = &src->bucket;
+    src->rounds.bandwidth_bps = opt_u64(src->s.opts, NULL, "bandwidth");
+    bucket_init(&src->bucket, src->rounds.bandwidth_bps);
 
-    rc = run(src);
+    rc = steer_init(&src->s, x->event, x->event_data);
+    if ( !rc )
+        rc = run(src);
 
     engine_cleanup(&src->s, !rc);
+    steer_end(&src->s, rc);
+    steer_done(&src->s);
     suspend_close(&src->su);
     source_disconnect(src);
     journal_close(src->journal);

@@ -50,6 +50,8 @@ bool state_legal(enum state from, enum state to)
 void state_init(struct state_cell *c)
 {
     c->now = STATE_IDLE;
+    c->on_set = NULL;
+    c->data = NULL;
 }
 
 enum state state_get(const struct state_cell *c)
@@ -65,6 +67,8 @@ int state_set(struct state_cell *c, struct err *e, enum state to)
         return err_set(e, -EINVAL, "internal error: step from state %s to %s",
                        state_name(from), state_name(to));
     c->now = to;
+    if ( c->on_set )
+        c->on_set(c->data, to);
 
     return 0;
 }

@@ -38,6 +38,9 @@ bool state_legal(enum state from, enum state to);
 struct state_cell
 {
     _Atomic int now;
+    /* set at the start, then read-only */
+    void (*on_set)(void *data, enum state to);   /* or NULL */
+    void *data;
 };
 
 void state_init(struct state_cell *c);

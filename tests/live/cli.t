@@ -23,7 +23,7 @@ no_xen() { env -u XMIG_EMU -u LD_LIBRARY_PATH "$XMIG" "$@"; }
 same_status 'help' 0 "$XMIG" help
 commands=$(sed -n 's/^  \([a-z]*\) .*/\1/p' "$WORK/out")
 same 'help lists the commands' "$(xargs <<<"$commands")" \
-    'list save restore migrate receive recover dump options help version'
+    'list save restore migrate receive status cancel set report recover dump options help version'
 for c in $commands; do
     same_status "help $c" 0 "$XMIG" help "$c"
     says "help $c has its usage" "^usage: xmig $c "
@@ -123,7 +123,7 @@ complete_words() { # WORDS...: what the last one is completed to
         COMP_CWORD=$(($# - 1)); _xmig; printf "%s\n" "${COMPREPLY[@]}"' \
         - "$comp" "$@" | sort | xargs
 }
-same 'it completes commands' "$(complete_words xmig re)" 'receive recover restore'
+same 'it completes commands' "$(complete_words xmig re)" 'receive recover report restore'
 same 'it completes options of a command' \
     "$(complete_words xmig receive --)" '--json --listen --once --port --set --trusted-peers'
 matches 'it completes the library'"'"'s options of migrate' \

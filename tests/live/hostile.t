@@ -41,7 +41,7 @@ nodes() {
         grep -vxE '0|00000000-0000-0000-0000-000000000000' | xargs
 }
 journals() {
-    grep -L -E 'state=(DONE|RESUMED|ABANDONED) ' "$WORK/$1/xmig/"* 2>/dev/null |
+    grep -L -E 'state=(DONE|RESUMED|ABANDONED) ' "$WORK/$1/xmig/"*.* 2>/dev/null |
         xargs -r -n1 basename | xargs
 }
 left=
@@ -367,7 +367,7 @@ evil_go() { # WHAT WORD...: the guest of zeros starts, and is not waited for
     run b "$XMIG" recover >/dev/null 2>&1
     "$EMU" destroy "$WORK/b" "$(domid_of b evil)" 2>/dev/null
     run b xenstore-rm "/local/domain/$(domid_of b evil)" 2>/dev/null
-    rm -f "$WORK/b/xmig/"*
+    rm -f "$WORK/b/xmig/"*.*
     check "$what: the receiver serves on" alive
 }
 evil_go 'GO twice' running? go drop

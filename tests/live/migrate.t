@@ -24,7 +24,7 @@ nodes() { # HOST: what xenstore holds of guests, but dom0's own
         grep -vxE '0|00000000-0000-0000-0000-000000000000' | xargs
 }
 journals() { # HOST: the open ones
-    grep -L -E 'state=(DONE|RESUMED|ABANDONED) ' "$WORK/$1/xmig/"* 2>/dev/null |
+    grep -L -E 'state=(DONE|RESUMED|ABANDONED) ' "$WORK/$1/xmig/"*.* 2>/dev/null |
         xargs -r -n1 basename | xargs
 }
 # Nothing of a guest is at HOST.
@@ -271,7 +271,7 @@ run a "$XMIG" recover --fenced w >"$WORK/migrate.out" 2>&1
 same 'an operator who has fenced the destination gets the guest back' $? 0 || logs
 check 'it goes on' lives a "$dom"
 same 'under its name' "$(domains a)" w
-rm -f "$WORK/b/xmig/"*
+rm -f "$WORK/b/xmig/"*.*
 
 # ---- the sender dies --------------------------------------------------------------------------
 kill_sender() { kill -9 "$(process_of "$sender")"; sender_end; }

@@ -20,7 +20,7 @@ static const struct opt_row alpha[] = {
       .def = 29, .help = "rounds" },
     { .key = "chunk", .unit = "KiB", .type = OPT_SIZE, .min = 4,
       .max = 1 << 20, .def = 64, .help = "size", .alias = "piece" },
-    { .key = "mode", .unit = "", .type = OPT_CHOICE, .def = 1,
+    { .key = "mode", .unit = "", .type = OPT_CHOICE, .def = 1, .live = true,
       .choices = words, .help = "when" },
     { .key = "shared", .unit = "pages", .type = OPT_UINT, .max = 10,
       .help = "in both tables" },
@@ -34,6 +34,7 @@ static const struct opt_row beta[] = {
 };
 
 static struct optset *set;
+static struct opt_text texts;
 static struct err e;
 
 static int fresh(void **state)
@@ -215,7 +216,7 @@ static void find(const char *key, struct xmig_option *ret)
 {
     unsigned int i;
 
-    for ( i = 0; !opt_describe(set, i, ret); i++ )
+    for ( i = 0; !opt_describe(set, i, &texts, ret); i++ )
         if ( !strcmp(ret->key, key) )
             return;
     fail_msg("%s is not listed", key);
@@ -251,10 +252,23 @@ static void every_row_is_listed_once(void **state)
     (void)state;
     while ( opt_engine_rows[nr].key )
         nr++;
-    for ( i = 0; !opt_describe(set, i, &o); i++ )
+    for ( i = 0; !opt_describe(set, i, &texts, &o); i++ )
         assert_true(o.help[0] && o.key[0]);
     assert_int_equal(i, nr + 5);
-    assert_int_equal(opt_describe(set, i + 1, &o), -ENOENT);
+    assert_int_equal(opt_describe(set, i + 1, &texts, &o), -ENOENT);
+}
+
+static void only_live_rows_change_while_it_runs(void **state)
+{
+    (void)state;
+    assert_int_equal(opt_set_live(set, &e, "max-iters", "7", true), -EBUSY);
+    assert_int_equal(opt_u64(set, "alpha", "max-iters"), 29);
+    err_reset(&e);
+    assert_int_equal(opt_set_live(set, &e, "mode", "always", false), 0);
+    assert_string_equal(opt_str(set, "alpha", "mode"), "auto");
+    assert_int_equal(opt_set_live(set, &e, "mode", "always", true), 0);
+    assert_string_equal(opt_str(set, "alpha", "mode"), "always");
+    assert_int_equal(opt_set_live(set, &e, "mode", "seldom", false), -EINVAL);
 }
 
 static void a_reset_brings_defaults_back(void **state)
@@ -281,6 +295,8 @@ static void malformed_rows_are_refused(void **state)
             .max = UINT64_MAX }, none },
         { { .key = "a", .unit = "", .type = OPT_CHOICE, .help = "",
             .choices = words, .def = 3 }, none },
+        { { .key = "a", .unit = "", .type = OPT_STRING, .help = "",
+            .live = true }, none },
     };
     const struct opt_row twice[] = {
         { .key = "a", .unit = "", .help = "" },
@@ -310,6 +326,7 @@ int main(void)
         T(strings_have_a_length),
         T(what_is_printed_is_taken_again),
         T(every_row_is_listed_once),
+        T(only_live_rows_change_while_it_runs),
         T(a_reset_brings_defaults_back),
         T(malformed_rows_are_refused),
     };

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The sentence about a migration that does not converge: what the guest
+ * does, what the link does, and each option that would make it finish, with
+ * what it would lead to.
+ */
+#include <stdio.h>
+
+#include "policy.h"
+
+#define MIB (1024.0 * 1024.0)
+
+/* Dirtying at the rate of the link, a round is never shorter than the one
+ * before: so much faster it has to be to get anywhere. */
+#define FASTER 1.5
+
+static double mib_rate(uint64_t pages, uint64_t us)
+{
+    return us ? (double)pages * 4096 / MIB * 1e6 / (double)us : 0;
+}
+
+static size_t add(char *buf, size_t room, size_t len, const char *text)
+{
+    int r = len < room ? snprintf(buf + len, room - len, "%s", text) : 0;
+
+    return len + (r > 0 ? (size_t)r : 0);
+}
+
+/* MiB/s that would do: faster than the guest writes, or fast enough for all
+ * that it writes to at once. */
+static double wanted_rate(const struct policy *p,
+                          const struct round_stats *st, double dirty)
+{
+    double set = (double)st->working_set_pages * 4096 / MIB;
+    uint64_t fixed_us = st->expected.suspend_us + st->expected.state_us +
+                        st->expected.commit_us;
+    double limit_s = p->downtime_limit_us > fixed_us
+                     ? (double)(p->downtime_limit_us - fixed_us) / 1e6 : 0;
+    double whole = limit_s > 0 ? set / limit_s : 1e9;
+
+    return dirty * FASTER < whole ? dirty * FASTER : whole;
+}
+
+void policy_verdict(const struct policy *p, const struct round_stats *st,
+                    char *buf, size_t room)
+{
+    double dirty = mib_rate(st->dirty_pages, st->duration_us);
+    double link = (double)st->goodput_bps / MIB;
+    double set = (double)st->working_set_pages * 4096 / MIB;
+    double want = wanted_rate(p, st, dirty), slow;
+    unsigned long pause_ms = (unsigned long)(st->expected_downtime_us / 1000);
+    char text[160];
+    size_t len = 0;
+
+    snprintf(text, sizeof(text), "it does not converge: the guest dirties "
+             "%.1f MiB/s and %.1f MiB/s are sent; it writes to %.1f MiB over "
+             "and over", dirty, link, set);
+    len = add(buf, room, len, text);
+
+    snprintf(text, sizeof(text), "; --downtime-limit %lu would let it finish "
+             "now, with a pause of about %lu ms (limit %lu ms)",
+             pause_ms + pause_ms / 10 + 1, pause_ms,
+             (unsigned long)(p->downtime_limit_us / 1000));
+    len = add(buf, room, len, text);
+    if ( st->bandwidth_bps && want > link )
+    {
+        snprintf(text, sizeof(text), "; --bandwidth %.0f (now %.0f) would "
+                 "send faster than it writes", want + 0.5,
+                 (double)st->bandwidth_bps / MIB);
+        len = add(buf, room, len, text);
+    }
+    slow = dirty > 0 ? 100.0 - (100.0 - p->throttle) * 0.7 * link / dirty : 0;
+    if ( !p->auto_converge && slow <= p->max_throttle )
+    {
+        snprintf(text, sizeof(text), "; --auto-converge on would slow it "
+                 "down by about %.0f %%", slow > 20 ? slow : 20);
+        add(buf, room, len, text);
+    }
+    else if ( p->throttle )
+    {
+        snprintf(text, sizeof(text), "; slowed down by %u %% it still "
+                 "does not", p->throttle);
+        add(buf, room, len, text);
+    }
+}
