@@ -32,7 +32,9 @@ struct xmig_stats
     uint64_t setup_time_us;
     uint64_t downtime_us;        /* 0 until known: suspend request to the
                                     peer's word that the guest runs */
-    /* its parts, in order */
+    /* its parts, in order: until it stands still; last pages found and sent,
+     * and its state beside them; until the peer has all in place; question
+     * and answer; starting it */
     uint64_t suspend_us, last_dirty_us, state_us, commit_us, unpause_us;
     uint64_t expected_downtime_us;
     uint64_t transferred_bytes;  /* on the wire, all connections */

@@ -40,12 +40,13 @@ static int draw(const char *log, const char *out)
     }
 
     f = out ? fopen(out, "we") : stdout;
-    if ( f )
-        report_draw(f, &r);
+    rc = f ? report_draw(f, &r) : -errno;
     report_done(&r);
-    if ( !f || ferror(f) || (out && fclose(f)) )
-        return fail("write", out ? out : "the picture", -errno, 0);
-    return EXIT_DONE;
+    if ( !rc && ferror(f) )
+        rc = -EIO;
+    if ( f && out && fclose(f) && !rc )
+        rc = -errno;
+    return rc ? fail("write", out ? out : "the picture", rc, 0) : EXIT_DONE;
 }
 
 int cmd_report(const struct command *cmd, int argc, char **argv)

@@ -3,6 +3,7 @@
  * The picture of a migration: three panels over one axis of time, and the
  * downtime by its parts, as predicted and as it was.
  */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,10 +98,10 @@ static double nice_step(double max, int n)
     return raw <= 2 * p ? 2 * p : raw <= 5 * p ? 5 * p : 10 * p;
 }
 
-/* The least whole number of steps that max fits into. */
-static double nice_max(double max)
+/* The least whole number of about n steps that max fits into. */
+static double nice_max(double max, int n)
 {
-    double step = nice_step(max > 0 ? max : 1, 4);
+    double step = nice_step(max > 0 ? max : 1, n);
 
     return step * ceil((max > 0 ? max : 1) / step - 1e-9);
 }
@@ -266,7 +267,7 @@ static void put_dirty(FILE *f, const struct report *r, const struct panel *p)
 
 static void put_left(FILE *f, const struct report *r, const struct panel *p)
 {
-    double gap = r->total / COLUMNS / 4, last = -1;
+    double gap = r->total / COLUMNS / 4, last = -1, left = 0;
     size_t i;
 
     fprintf(f, "<polyline class=\"curve\" stroke=\"%s\" points=\"", C_LEFT);
@@ -274,10 +275,12 @@ static void put_left(FILE *f, const struct report *r, const struct panel *p)
     {
         const struct report_sample *s = &r->samples[i];
 
-        if ( s->t < r->setup || s->t - last < gap )
+        /* A round that begins is a jump, however short the last one was. */
+        if ( s->t < r->setup || (s->t - last < gap && s->left <= left) )
             continue;
         fprintf(f, "%.1f,%.1f ", x_of(r, s->t), y_of(p, s->left));
         last = s->t;
+        left = s->left;
     }
     fputs("\"/>\n", f);
 }
@@ -317,7 +320,7 @@ static double draw_rates(FILE *f, const struct report *r, double y)
     for ( i = 0; i < r->nr_rounds; i++ )
         if ( r->rounds[i].dirty > p.max )
             p.max = r->rounds[i].dirty;
-    p.max = nice_max(p.max * 1.08);
+    p.max = nice_max(p.max * 1.08, 4);
     put_legend(f, y, keys, sizeof(keys) / sizeof(keys[0]));
     put_phases(f, r, &p);
     put_y_axis(f, &p, "rate, MiB/s");
@@ -339,7 +342,7 @@ static double draw_left(FILE *f, const struct report *r, double y)
     for ( i = 0; i < r->nr_samples; i++ )
         if ( r->samples[i].left > p.max )
             p.max = r->samples[i].left;
-    p.max = nice_max(p.max);
+    p.max = nice_max(p.max, 4);
     put_legend(f, y, keys, 1);
     put_phases(f, r, &p);
     put_y_axis(f, &p, "left, MiB");
@@ -388,7 +391,7 @@ static double draw_downtime(FILE *f, const struct report *r, double y)
     char texts[REPORT_PARTS][64];
     unsigned int i;
 
-    max = nice_max(max);
+    max = nice_max(max, 8);
     for ( i = 0; i < REPORT_PARTS; i++ )
     {
         snprintf(texts[i], sizeof(texts[i]), "%s %.2f ms", report_parts[i],
@@ -436,22 +439,11 @@ static double draw_head(FILE *f, const struct report *r)
     return 100;
 }
 
-void report_draw(FILE *f, const struct report *r)
+/* Returns where it ends. */
+static double draw_body(FILE *f, const struct report *r)
 {
-    size_t lines = 2 + strlen(r->verdict) / 100 + strlen(r->text) / 100;
-    double y, height = 100 + 16.0 * (double)lines + 232 + 190 +
-                       (r->nr_steps ? 100 : 0) + 40 +
-                       (r->downtime_ms > 0 ? 140 : 0);
-    struct report fixed = *r;
+    double y = draw_head(f, r);
 
-    if ( !(fixed.total > 0) )
-        fixed.total = 1e-3;
-    r = &fixed;
-    fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" "
-            "height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n%s"
-            "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
-            WIDTH, height, WIDTH, height, style);
-    y = draw_head(f, r);
     y = draw_rates(f, r, y) + 30;
     y = draw_left(f, r, y);
     if ( r->nr_steps )
@@ -461,6 +453,31 @@ void report_draw(FILE *f, const struct report *r)
     if ( r->downtime_ms > 0 )
         y = draw_downtime(f, r, y) + 16;
     if ( r->verdict[0] )
-        put_paragraph(f, LEFT, y, r->verdict, 135);
-    fputs("</svg>\n", f);
+        y = put_paragraph(f, LEFT, y, r->verdict, 135);
+    return y;
+}
+
+int report_draw(FILE *f, const struct report *report)
+{
+    struct report r = *report;
+    char *body = NULL;
+    size_t len;
+    FILE *mem = open_memstream(&body, &len);
+    double height;
+    int rc = 0;
+
+    if ( !mem )
+        return -errno;
+    if ( !(r.total > 0) )
+        r.total = 1e-3;
+    height = draw_body(mem, &r) + 8;
+    if ( fclose(mem) )
+        rc = -errno;
+    else
+        fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" "
+                "width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n"
+                "%s<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
+                "%s</svg>\n", WIDTH, height, WIDTH, height, style, body);
+    free(body);
+    return rc;
 }

@@ -58,7 +58,7 @@ extern const char *const report_parts[REPORT_PARTS];
 /* 0, or -errno and *ret_line is where the log is not one. */
 int report_read(FILE *f, struct report *r, unsigned long *ret_line);
 void report_done(struct report *r);
-/* As SVG. */
-void report_draw(FILE *f, const struct report *r);
+/* As SVG.  0 or -errno; failures to write are f's. */
+int report_draw(FILE *f, const struct report *r);
 
 #endif

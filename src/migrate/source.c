@@ -368,6 +368,7 @@ static int run(struct source *src)
     now->phase = XMIG_PHASE_ROUNDS;
     now->setup_time_us = clock_now_us() - begin_us;
     now->total_bytes = s->total_pages * PAGE_BYTES;
+    now->remaining_bytes = now->total_bytes;
     stats_edited(s->stats);
     stats_tell(s->stats);
 

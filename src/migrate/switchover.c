@@ -109,7 +109,6 @@ int switchover(struct source *src)
 
     if ( !rc )
         rc = rounds_last_collect(&src->rounds, &info);
-    t2 = clock_now_us();
     if ( !rc )
         rc = engine_switchover(s);
     if ( !rc )
@@ -120,6 +119,7 @@ int switchover(struct source *src)
         rc = send_context(src);
     if ( !rc )
         rc = rounds_last_finish(&src->rounds);
+    t2 = clock_now_us();
     if ( !rc )
         rc = send_state_end(src);
     if ( !rc )

@@ -4,7 +4,7 @@
 # xmig migrate at its most concurrent, yet short enough for the thread
 # sanitizer: a guest of three vCPUs that writes as it goes moves there and
 # back over one and several lanes, under both kinds of dirty log, and one
-# migration is cancelled in its midst.
+# migration is watched, steered and cancelled in its midst.
 # Timeout: 300
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/migrate.sh"
@@ -28,8 +28,17 @@ placing() { [ "$(domid_of b w--incoming)" ]; }
 receive b
 migrate_bg a w --bandwidth 8 --lanes 3
 check 'another one begins' until_ok 30 placing
+run a "$XMIG" status --watch --json --interval 50 w >"$WORK/watch.out" 2>&1 &
+watcher=$!
+children+=("$watcher")
+check 'it is seen at both ends' run b "$XMIG" status w
+check 'its speed is changed' run a "$XMIG" set w bandwidth=16 max-iters=1000
+seen() { [ "$(grep -c . "$WORK/watch.out")" -ge 3 ]; }
+check 'and it is watched' until_ok 30 seen
 kill -INT "$(process_of "$sender")"
 sender_end
+wait "$watcher"
+same 'the watcher hears of the end' $? 2
 same 'cancelled, it fails with the guest where it was' $status 2 || logs
 matches 'and says so' "$(cat "$WORK/migrate.out")" 'cancel'
 check 'it goes on' "$EMU" wait --node data/writes --change "$WORK/a" "$dom"
