@@ -61,6 +61,39 @@ static int send_context(struct source *src)
     return rc;
 }
 
+/*
+ * The memory target, if somebody has set another one since the guest was
+ * described: it has followed that, and would grow back at the destination.
+ */
+static int send_target(struct source *src)
+{
+    static const char key[] = "memory/target";
+    struct session *s = &src->s;
+    uint8_t buf[128];
+    const char *old;
+    size_t len = 0;
+    char *value;
+    int rc;
+
+    rc = store_read(s->store, NULL, &value, "/local/domain/%u/%s", s->domid,
+                    key);
+    if ( rc == -ENOENT )
+        return 0;
+    if ( rc )
+        return err_set(s->err, rc, "domain %u: read its memory target: %s",
+                       s->domid, err_text(rc));
+    old = wire_pairs_get(&src->desc.domain.pairs, key);
+    if ( !old || strcmp(old, value) )
+    {
+        rc = wire_pairs_add(buf, sizeof(buf), &len, key, value);
+        if ( !rc )
+            rc = source_send_state(src, WIRE_STATE_PAIRS, buf, len);
+    }
+    free(value);
+
+    return rc;
+}
+
 static int send_state_end(struct source *src)
 {
     struct mover_counts c;
@@ -117,6 +150,8 @@ int switchover(struct source *src)
         rc = send_tsc(src);
     if ( !rc )
         rc = send_context(src);
+    if ( !rc )
+        rc = send_target(src);
     if ( !rc )
         rc = rounds_last_finish(&src->rounds);
     t2 = clock_now_us();

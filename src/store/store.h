@@ -176,8 +176,11 @@ int store_build(struct store *st, struct err *e,
  */
 int store_connect(struct store *st, struct err *e,
                   const struct store_domain *d);
-/* Pairs of store_export() that changed since: those that the guest may
- * write ("data/...", "control/...", "attr/..."). */
+/*
+ * Pairs of store_export() that changed since: those that the guest may write
+ * ("data/...", "control/...", "attr/..."), and its memory target.
+ *   -EPROTO  a pair has a value that the host must not be given
+ */
 int store_update(struct store *st, struct err *e, uint32_t domid,
                  const struct store_pairs *pairs);
 /* Release the domain and remove all that belongs to it, the backends' nodes

@@ -341,10 +341,14 @@ struct update
 static int do_update(struct store *st, struct err *e, void *arg)
 {
     const struct update *u = arg;
+    const char *target;
     struct layout l;
 
     layout_init(&l, st, e, u->d);
     put_guest_nodes(&l, u->pairs);
+    target = store_pairs_get(u->pairs, "memory/target");
+    if ( target )
+        put(&l, STORE_PERM_READ, target, "%s/memory/target", l.dom);
 
     return l.rc;
 }
@@ -354,8 +358,9 @@ int store_update(struct store *st, struct err *e, uint32_t domid,
 {
     struct store_domain d = { .domid = domid };
     struct update u = { .d = &d, .pairs = pairs };
+    int rc = check_pairs(pairs, e);
 
-    return store_transact(st, e, do_update, &u);
+    return rc ? rc : store_transact(st, e, do_update, &u);
 }
 
 /* ---- Removing ---------------------------------------------------------- */

@@ -199,6 +199,8 @@ same 'a guest that shrinks meanwhile moves' $status 0 || logs
 dom=$(domid_of b w)
 matches 'and finds its memory right' "$(right b "$dom")" 'resumes=1 '
 check 'as small as it was asked to be' await b "$dom" data/ballooned=2048 60
+same 'and its target has come along' \
+    "$(store b "/local/domain/$dom/memory/target")" 24576
 stop_receiver
 move b a w
 migrate a w --downtime-limit 1 --max-iters 2 --abort-if-busy on
