@@ -54,9 +54,9 @@ struct monitor
     int dir, listener, stop_fd;
     pthread_t thread;
 
-    /* the thread's; end before stop_fd is raised, then read-only */
-    struct client *clients[CLIENTS];
-    struct monitor_outcome end;
+    struct client *clients[CLIENTS];     /* the thread's */
+    struct monitor_outcome end;  /* set before ended, then read-only */
+    _Atomic bool ended;
 };
 
 /* ---- One client --------------------------------------------------------- */
@@ -337,15 +337,13 @@ static void *monitor_main(void *arg)
     struct monitor *m = arg;
     struct pollfd pfd[CLIENTS + 2];
     uint64_t until;
-    int r;
 
-    do {
+    while ( !m->ended )
+    {
         until = prepare(m, pfd);
-        r = poll(pfd, CLIENTS + 2, deadline_poll_ms(until));
-        if ( r < 0 )
-            continue;
-        serve(m, pfd);
-    } while ( r < 0 || !pfd[0].revents );
+        if ( poll(pfd, CLIENTS + 2, deadline_poll_ms(until)) >= 0 )
+            serve(m, pfd);
+    }
     last_words(m);
 
     return NULL;
@@ -409,6 +407,7 @@ void monitor_end(struct monitor *m, int code, const char *text)
     if ( !m )
         return;
     m->end = (struct monitor_outcome){ .code = code, .text = text };
+    m->ended = true;
     /* Cannot fail: the counter was 0. */
     while ( write(m->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR )
         continue;

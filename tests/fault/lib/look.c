@@ -306,7 +306,8 @@ static const char *walk_journals(const struct host *h, const char *except,
 
     while ( dir && !ret && (e = readdir(dir)) )
     {
-        if ( e->d_name[0] == '.' )
+        if ( !ends_in(e->d_name, ".source") &&
+             !ends_in(e->d_name, ".destination") )
             continue;
         snprintf(path, sizeof(path), "%s/%s", h->state_dir, e->d_name);
         if ( !last_state(path, state, sizeof(state)) )
