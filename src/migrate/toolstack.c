@@ -78,6 +78,7 @@ int toolstack_rename(const struct toolstack *t, struct err *e, uint32_t domid,
 int toolstack_destroy(const struct toolstack *t, struct err *e,
                       uint32_t domid)
 {
+    struct hv_domain info;
     char why[WHY_MAX] = "";
     int rc;
 
@@ -87,10 +88,10 @@ int toolstack_destroy(const struct toolstack *t, struct err *e,
         if ( rc != -ENOENT )
             return failed(t, e, rc, "destroy the domain", why);
     }
-    else
+    else if ( hv_domain_info(t->hv, NULL, domid, &info) != -ENOENT )
     {
         rc = hv_destroy(t->hv, e, domid);
-        if ( rc && rc != -ENOENT )
+        if ( rc )
             return rc;
     }
 
