@@ -32,6 +32,8 @@ enum journal_state
                                     suspend, GO may have been sent */
     JOURNAL_WITHDRAWN,           /* source: given up before GO, but the guest
                                     may still obey and suspend */
+    JOURNAL_WRITTEN,             /* of a save: the image is whole, the domain
+                                    is to go */
     JOURNAL_IN_DOUBT,            /* source: given up asking, for now */
     JOURNAL_RESUMED,             /* source: the guest runs on here */
     JOURNAL_MAY_START,           /* destination: GO will be obeyed */
@@ -53,7 +55,8 @@ struct journal_info
     uint8_t uuid[IDENT_BYTES];   /* of the domain */
     uint8_t boot[IDENT_BYTES];   /* of this host */
     char name[JOURNAL_NAME_MAX]; /* of the domain */
-    char peer[JOURNAL_PEER_MAX]; /* "host:port" to ask, "" at destination */
+    char peer[JOURNAL_PEER_MAX]; /* "host:port" to ask; "" at destination, and
+                                    of a save */
 };
 
 struct journal;

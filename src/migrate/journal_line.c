@@ -21,6 +21,7 @@ static const char *const state_names[JOURNAL_NR_] = {
     [JOURNAL_PERMIT] = "PERMIT",
     [JOURNAL_SUSPENDING] = "SUSPENDING",
     [JOURNAL_WITHDRAWN] = "WITHDRAWN",
+    [JOURNAL_WRITTEN] = "WRITTEN",
     [JOURNAL_IN_DOUBT] = "IN_DOUBT",
     [JOURNAL_RESUMED] = "RESUMED",
     [JOURNAL_MAY_START] = "MAY_START",
@@ -35,10 +36,11 @@ static const char *const state_names[JOURNAL_NR_] = {
 static const unsigned int next_states[2][JOURNAL_NR_] = {
     [JOURNAL_SOURCE] = {
         [JOURNAL_EMPTY] = J(PREPARING),
-        [JOURNAL_PREPARING] = J(PERMIT) | J(RESUMED),
+        [JOURNAL_PREPARING] = J(PERMIT) | J(SUSPENDING) | J(RESUMED),
         [JOURNAL_PERMIT] = J(SUSPENDING) | J(RESUMED) | J(DONE),
-        [JOURNAL_SUSPENDING] = J(WITHDRAWN) | J(IN_DOUBT) | J(RESUMED) |
-                               J(DONE),
+        [JOURNAL_SUSPENDING] = J(WITHDRAWN) | J(WRITTEN) | J(IN_DOUBT) |
+                               J(RESUMED) | J(DONE),
+        [JOURNAL_WRITTEN] = J(RESUMED) | J(DONE),
         [JOURNAL_WITHDRAWN] = J(RESUMED),
         [JOURNAL_IN_DOUBT] = J(IN_DOUBT) | J(RESUMED) | J(DONE),
     },

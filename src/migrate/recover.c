@@ -2,6 +2,9 @@
 /*
  * xmig_recover(): settle what the journals hold as open.
  *
+ * A save that did not come to its end: the guest is resumed, unless its image
+ * was whole; then the copy here goes.
+ *
  * At the source, in the order in which one may be sure:
  *   the guest runs here     it was never suspended, or was resumed: GO was
  *                           not sent, or was refused
@@ -137,7 +140,7 @@ static int give_up(struct session *s, struct journal *j, enum here here,
     if ( rc )
         return rc;
     cpucap_release(s->hv, s->store, NULL, info->domid, info->uuid);
-    if ( !settle_bye(s, host, port, info->id) )
+    if ( !info->peer[0] || !settle_bye(s, host, port, info->id) )
         journal_remove(j, NULL);
 
     return 0;
@@ -229,7 +232,12 @@ static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
     if ( rc )
         host[0] = '\0';
 
-    if ( here == HERE_RUNS ||
+    if ( here != HERE_RUNS && journal_state(j) == JOURNAL_WRITTEN )
+    {
+        outcome = WIRE_OUTCOME_STARTED;  /* it is in its file */
+        rc = 0;
+    }
+    else if ( here == HERE_RUNS || !info->peer[0] ||
          journal_state(j) == JOURNAL_EMPTY ||
          journal_state(j) == JOURNAL_PREPARING ||
          journal_state(j) == JOURNAL_WITHDRAWN ||
@@ -260,7 +268,8 @@ static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
     }
     if ( !rc )
         LOG_INFO(s->logger, "\"%s\": %s", info->name,
-                 outcome == WIRE_OUTCOME_STARTED ? "runs at the destination"
+                 outcome == WIRE_OUTCOME_STARTED
+                 ? info->peer[0] ? "runs at the destination" : "is in its file"
                  : here == HERE_NOT ? "is not here any more"
                                     : "is this host's");
     journal_close(j);
@@ -280,6 +289,34 @@ int recover_if_running(struct session *s, const uint8_t id[IDENT_BYTES])
         rc = look(s, journal_info(j)) == HERE_RUNS ? keep(s, j, HERE_RUNS)
                                                    : -EBUSY;
     journal_close(j);
+
+    return rc;
+}
+
+int recover_check_free(struct session *s, const uint8_t uuid[IDENT_BYTES])
+{
+    struct journal_entry *list = NULL;
+    char text[IDENT_TEXT];
+    size_t nr, i;
+    int rc;
+
+    rc = journal_list(s->state_dir, true, s->err, &list, &nr);
+    for ( i = 0; !rc && i < nr; i++ )
+        if ( !list[i].error && list[i].info.role == JOURNAL_SOURCE &&
+             list[i].info.domid == s->domid &&
+             ident_equal(list[i].info.uuid, uuid) &&
+             ident_equal(list[i].info.boot, s->boot) &&
+             recover_if_running(s, list[i].info.id) )
+            rc = err_set(s->err, -EBUSY, "%s %s of domain \"%s\"%s%s is "
+                         "running or unsettled (%s): wait for it, or settle "
+                         "it with \"xmig recover\"",
+                         list[i].info.peer[0] ? "migration" : "save",
+                         ident_text(list[i].info.id, text),
+                         list[i].info.name,
+                         list[i].info.peer[0] ? " to " : "",
+                         list[i].info.peer,
+                         journal_state_name(list[i].state));
+    free(list);
 
     return rc;
 }

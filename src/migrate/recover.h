@@ -24,6 +24,12 @@ int recover_destination(struct session *s, const uint8_t id[IDENT_BYTES],
  * Not 0: it can't be closed so easily.
  */
 int recover_if_running(struct session *s, const uint8_t id[IDENT_BYTES]);
+/*
+ * Is nothing under way with the domain s->domid?  What is open and needs no
+ * more (recover_if_running()) is closed.
+ *   -EBUSY  a migration or a save of it runs, or is unsettled
+ */
+int recover_check_free(struct session *s, const uint8_t uuid[IDENT_BYTES]);
 /* All destinations' journals that are open; failures are logged. */
 void recover_destinations(struct session *s);
 

@@ -17,6 +17,7 @@
 #include "describe.h"
 #include "image_domain.h"
 #include "image_front.h"
+#include "save_journal.h"
 #include "session.h"
 #include "suspend.h"
 
@@ -35,9 +36,10 @@ struct save
     struct chan *chan;
     struct image_out out;
     struct suspend su;
+    struct journal *journal;
     struct description desc;
     struct pageset ram, broken;
-    bool suspended;
+    bool suspended, gone;
     uint64_t suspended_us;       /* when */
     uint64_t sent_pages;
 };
@@ -262,7 +264,10 @@ static int do_suspend(struct save *sv)
 
     stats_phase(&sv->x->stats, XMIG_PHASE_SWITCHOVER);
     stats_tell(&sv->x->stats);
-    rc = suspend_guest(&sv->su, timeout_us, &sv->x->stop, idle, sv, NULL);
+    rc = save_journal_suspending(sv->journal, sv->err);
+    if ( !rc )
+        rc = suspend_guest(&sv->su, timeout_us, &sv->x->stop, idle, sv,
+                           NULL);
     if ( rc )
         return rc;
     sv->suspended = true;
@@ -337,11 +342,15 @@ static int finish(struct save *sv)
     if ( sv->flags & (XMIG_SAVE_KEEP | XMIG_SAVE_KEEP_PAUSED) )
         return go_on(sv);
 
+    rc = save_journal_written(sv->journal, sv->err);
+    if ( rc )
+        return rc;
     rc = toolstack_destroy(&sv->x->toolstack, sv->err, sv->domid);
     if ( rc && !hv_domain_info(sv->hv, NULL, sv->domid, &info) &&
          !info.dying )
         return rc;
     sv->suspended = false;
+    sv->gone = true;
     err_reset(sv->err);
     if ( rc )
         LOG_WARN(sv->x->logger, "domain %u is saved and destroyed, but nodes"
@@ -379,7 +388,9 @@ static int save(struct save *sv)
     if ( rc )
         return rc;
 
-    rc = do_suspend(sv);
+    rc = save_journal_begin(sv->x, sv->domid, &sv->desc, &sv->journal);
+    if ( !rc )
+        rc = do_suspend(sv);
     if ( rc )
         goto out;
     describe_done(&sv->desc);
@@ -396,6 +407,7 @@ static int save(struct save *sv)
     }
 
  out:
+    save_journal_end(sv->journal, sv->gone, sv->suspended, sv->su.asked);
     suspend_close(&sv->su);
     return rc;
 }

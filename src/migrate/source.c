@@ -22,37 +22,6 @@
 
 /* ---- Beginning ---------------------------------------------------------- */
 
-/*
- * Is there an earlier migration of this domain that has not been settled?
- * One whose process is gone and whose guest runs here needs no more: GO was
- * never sent.
- */
-static int check_journals(struct source *src)
-{
-    struct session *s = &src->s;
-    struct journal_entry *list = NULL;
-    char text[IDENT_TEXT];
-    size_t nr, i;
-    int rc;
-
-    rc = journal_list(s->state_dir, true, s->err, &list, &nr);
-    for ( i = 0; !rc && i < nr; i++ )
-        if ( !list[i].error && list[i].info.role == JOURNAL_SOURCE &&
-             list[i].info.domid == s->domid &&
-             ident_equal(list[i].info.uuid, src->desc.domain.uuid) &&
-             ident_equal(list[i].info.boot, s->boot) &&
-             recover_if_running(s, list[i].info.id) )
-            rc = err_set(s->err, -EBUSY, "migration %s of domain \"%s\" to "
-                         "%s is running or unsettled (%s): wait for it, or "
-                         "settle it with \"xmig recover\"",
-                         ident_text(list[i].info.id, text),
-                         list[i].info.name, list[i].info.peer,
-                         journal_state_name(list[i].state));
-    free(list);
-
-    return rc;
-}
-
 static int check_running(struct session *s)
 {
     struct hv_domain info;
@@ -132,7 +101,7 @@ static int set_up(struct source *src)
     if ( !rc )
         rc = owner_set(s->err, XMIG_GUEST_AT_SOURCE);
     if ( !rc )
-        rc = check_journals(src);
+        rc = recover_check_free(&src->s, src->desc.domain.uuid);
     if ( !rc )
         rc = check_running(s);
     if ( !rc )

@@ -42,6 +42,10 @@ static int say(struct err *e, uint32_t domid, int rc,
 
     if ( rc == -ENOENT )
         return err_set(e, rc, "domain %u was destroyed meanwhile", domid);
+    if ( rc == -ESHUTDOWN && info->shutdown_reason == HV_SHUTDOWN_SUSPEND )
+        return err_set(e, rc, "domain %u is suspended: a save or a migration "
+                       "of it may be under way; if it was killed, \"xmig "
+                       "recover\" settles it", domid);
     if ( rc == -ESHUTDOWN )
         return err_set(e, rc, "domain %u has shut down by itself meanwhile "
                        "(%s)", domid,
