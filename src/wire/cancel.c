@@ -52,26 +52,35 @@ int cancel_check(const struct cancel *c)
     return c ? c->reason : 0;
 }
 
-int cancel_poll(const struct cancel *c, int fd, short events,
-                uint64_t deadline_us)
+int cancel_poll_either(const struct cancel *a, const struct cancel *b,
+                       int fd, short events, uint64_t deadline_us)
 {
-    struct pollfd pfd[2] = {
+    struct pollfd pfd[3] = {
         { .fd = fd, .events = events },
-        { .fd = c ? c->fd : -1, .events = POLLIN },
+        { .fd = a ? a->fd : -1, .events = POLLIN },
+        { .fd = b ? b->fd : -1, .events = POLLIN },
     };
 
     for ( ; ; )
     {
         struct timespec ts;
-        int r = ppoll(pfd, 2, deadline_left_ts(deadline_us, &ts), NULL);
+        int r = ppoll(pfd, 3, deadline_left_ts(deadline_us, &ts), NULL);
 
         if ( r < 0 && errno != EINTR )
             return -errno;
-        if ( cancel_check(c) )
-            return cancel_check(c);
+        if ( cancel_check(a) )
+            return cancel_check(a);
+        if ( cancel_check(b) )
+            return cancel_check(b);
         if ( r > 0 && pfd[0].revents )
             return 0;
         if ( r == 0 && deadline_passed(deadline_us) )
             return -ETIMEDOUT;
     }
+}
+
+int cancel_poll(const struct cancel *c, int fd, short events,
+                uint64_t deadline_us)
+{
+    return cancel_poll_either(c, NULL, fd, events, deadline_us);
 }

@@ -47,6 +47,10 @@ int cancel_check(const struct cancel *c);
  */
 int cancel_poll(const struct cancel *c, int fd, short events,
                 uint64_t deadline_us);
+/* The same with two that may be raised; b may be NULL or not in use (fd
+ * -1). */
+int cancel_poll_either(const struct cancel *a, const struct cancel *b,
+                       int fd, short events, uint64_t deadline_us);
 
 /* ---- Bandwidth cap ----------------------------------------------------- */
 
@@ -81,7 +85,15 @@ struct chan;
 int chan_open(int fd, bool borrowed, const char *name,
               const struct cancel *cancel, struct err *e,
               struct chan **ret_chan);
+/*
+ * The same with a descriptor per direction (standard input and output); both
+ * are the channel's from success on.  One socket in both is used as one.
+ */
+int chan_open_pair(int in_fd, int out_fd, const char *name,
+                   const struct cancel *cancel, struct err *e,
+                   struct chan **ret_chan);
 void chan_close(struct chan *c);
+/* The one that is read. */
 int chan_fd(const struct chan *c);
 const char *chan_name(const struct chan *c);
 
@@ -113,6 +125,9 @@ int chan_readv(struct chan *c, struct iovec *iov, size_t nr);
  * = 0 and no error.
  */
 int chan_read_some(struct chan *c, void *buf, size_t len, size_t *ret_len);
+/* Put bytes back in front of what is read next; at most so many at a time. */
+#define CHAN_UNREAD_MAX 512
+void chan_unread(struct chan *c, const void *buf, size_t len);
 
 /*
  * Write all.  -EPIPE the reader has gone, -ECONNRESET, -ENOSPC, -ETIMEDOUT,
@@ -127,7 +142,8 @@ int chan_writev(struct chan *c, struct iovec *iov, size_t nr);
 int chan_wait_readable(struct chan *c, uint64_t deadline_us);
 /* Has the peer closed or broken the connection?  Does not wait. */
 bool chan_peer_gone(struct chan *c);
-/* No more writes (sockets: FIN); the other direction goes on. */
+/* No more writes (sockets: FIN, a pair: closed); the other direction goes
+ * on. */
 void chan_shut_write(struct chan *c);
 /* Break the connection at once; ends reads and writes of other threads.
  * Thread: any. */

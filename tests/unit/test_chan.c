@@ -2,6 +2,8 @@
 /*
  * Channels on socket pairs, pipes and files: exactness, ends, time limits,
  * cancellation, and that SIGPIPE never comes.
+ *
+ * Length: the same claims for three kinds of descriptors.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +75,27 @@ static int pipes(void **state)
     err_init(&e);
     assert_int_equal(cancel_init(&stop), 0);
     open_pair(0);
+
+    return 0;
+}
+
+/* Two pipes, one each way. */
+static int pairs(void **state)
+{
+    int there[2], back[2];
+
+    (void)state;
+    nr_fds = count_fds();
+    err_init(&e);
+    assert_int_equal(cancel_init(&stop), 0);
+    assert_int_equal(pipe(there), 0);
+    assert_int_equal(pipe(back), 0);
+    assert_int_equal(chan_open_pair(there[0], back[1], "end a", &stop, &e,
+                                    &a), 0);
+    assert_int_equal(chan_open_pair(back[0], there[1], "end b", &stop, &e,
+                                    &b), 0);
+    chan_set_deadline(a, deadline_in(LONG_US));
+    chan_set_deadline(b, deadline_in(LONG_US));
 
     return 0;
 }
@@ -395,6 +418,75 @@ static void breaking_wakes_the_reader(void **state)
     pthread_join(t, NULL);
 }
 
+static void breaking_wakes_the_reader_of_a_pair(void **state)
+{
+    pthread_t t;
+    char c;
+
+    (void)state;
+    assert_int_equal(pthread_create(&t, NULL, breaker, NULL), 0);
+    assert_int_equal(chan_read(a, &c, 1), -ECONNRESET);
+    pthread_join(t, NULL);
+    assert_int_equal(chan_write(a, "x", 1), -ECONNRESET);
+}
+
+/* ---- Pairs -------------------------------------------------------------- */
+
+static void a_pair_speaks_both_ways(void **state)
+{
+    char buf[4];
+
+    (void)state;
+    assert_int_equal(chan_write(a, "ping", 4), 0);
+    assert_int_equal(chan_read(b, buf, 4), 0);
+    assert_memory_equal(buf, "ping", 4);
+    assert_int_equal(chan_write(b, "pong", 4), 0);
+    assert_int_equal(chan_read(a, buf, 4), 0);
+    assert_memory_equal(buf, "pong", 4);
+}
+
+static void a_pair_of_one_socket_is_that_socket(void **state)
+{
+    struct chan *c = NULL;
+    int ends[2], again;
+    char byte;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    again = dup(ends[0]);
+    assert_int_equal(chan_open_pair(ends[0], again, "c", &stop, &e, &c), 0);
+    assert_int_equal(chan_write(c, "x", 1), 0);
+    assert_int_equal(read(ends[1], &byte, 1), 1);
+    /* Were it a pair, closing the one would not end the other. */
+    chan_shut_write(c);
+    assert_int_equal(read(ends[1], &byte, 1), 0);
+    assert_int_equal(write(ends[1], "y", 1), 1);
+    assert_int_equal(chan_read(c, &byte, 1), 0);
+    chan_close(c);
+    close(ends[1]);
+}
+
+static void what_was_put_back_comes_first(void **state)
+{
+    char buf[8] = "";
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(chan_write(b, "cdef", 4), 0);
+    chan_unread(a, "b", 1);
+    chan_unread(a, "a", 1);
+    assert_int_equal(chan_wait_readable(a, 0), 0);
+    assert_int_equal(chan_read(a, buf, 5), 0);
+    assert_string_equal(buf, "abcde");
+    chan_unread(a, "de", 2);
+    assert_int_equal(chan_read_some(a, buf, 8, &n), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(chan_read_some(a, buf, 8, &n), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(buf[0], 'f');
+    assert_int_equal(chan_bytes_read(a), 4);
+}
+
 /* ---- Descriptors ------------------------------------------------------- */
 
 static void a_borrowed_pipe_keeps_its_flags(void **state)
@@ -543,6 +635,7 @@ static void the_nth_call_fails(void **state)
 }
 
 #define S(f) cmocka_unit_test_setup_teardown(f, sockets, away)
+#define D(f) { #f " (pair)", f, pairs, away, NULL }
 #define P(f) { #f " (pipe)", f, pipes, away, NULL }
 
 int main(void)
@@ -550,28 +643,41 @@ int main(void)
     const struct CMUnitTest tests[] = {
         S(much_arrives_as_it_was),
         P(much_arrives_as_it_was),
+        D(much_arrives_as_it_was),
         S(nothing_is_nothing),
         S(some_is_what_there_is),
         P(some_is_what_there_is),
         S(a_short_read_is_enodata),
         P(a_short_read_is_enodata),
+        D(a_short_read_is_enodata),
         S(writing_to_nobody_is_an_error_and_no_signal),
         P(writing_to_nobody_is_an_error_and_no_signal),
+        D(writing_to_nobody_is_an_error_and_no_signal),
         P(a_pending_signal_stays_pending),
         S(a_gone_peer_is_seen),
         S(half_closed_still_reads),
+        D(half_closed_still_reads),
         S(silence_is_a_timeout),
         P(silence_is_a_timeout),
+        D(silence_is_a_timeout),
         S(a_reader_that_does_not_read_is_a_timeout),
         P(a_reader_that_does_not_read_is_a_timeout),
+        D(a_reader_that_does_not_read_is_a_timeout),
         S(a_deadline_ends_even_what_moves),
         S(waiting_for_input_ends),
         S(a_cancel_wakes_readers),
         P(a_cancel_wakes_readers),
+        D(a_cancel_wakes_readers),
         S(a_cancel_wakes_writers),
         P(a_cancel_wakes_writers),
+        D(a_cancel_wakes_writers),
         S(the_first_reason_stays),
         S(breaking_wakes_the_reader),
+        D(breaking_wakes_the_reader_of_a_pair),
+        D(a_pair_speaks_both_ways),
+        S(a_pair_of_one_socket_is_that_socket),
+        S(what_was_put_back_comes_first),
+        D(what_was_put_back_comes_first),
         S(a_borrowed_pipe_keeps_its_flags),
         S(a_borrowed_descriptor_stays_open),
         S(files_are_read_and_written),
