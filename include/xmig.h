@@ -181,7 +181,8 @@ struct xmig_stats;
 
 /*
  * Ask the running operation to stop. Before the point of no return the guest
- * stays at (or goes back to) the source; later the request is ignored.
+ * stays at (or goes back to) the source; later the request is ignored.  While
+ * none runs it holds for the next one.
  * Thread: any, and a signal handler.
  */
 void xmig_cancel(struct xmig *s);
@@ -236,6 +237,21 @@ int xmig_domain_find(struct xmig *s, const char *name_or_id,
 int xmig_send(struct xmig *s, uint32_t domid, const char *host, uint16_t port);
 
 /*
+ * The same through a command that sh runs, "exec ssh host xmig receive
+ * --stdio": its standard input and output are a connection to a process that
+ * calls xmig_serve_fds().  It is run once for each connection (control, each
+ * lane, each question about the outcome), always the same.  The journal keeps
+ * it for xmig_recover().
+ *
+ *   -ENOTCONN    it ended without an answer; says how
+ *   -ENOPKG      it, or xmig at the other end, was not found (status 127)
+ *   -EPROTO      it wrote something else to its standard output
+ *   -ETIMEDOUT   no answer within option "ssh-timeout"
+ * and as xmig_send().
+ */
+int xmig_send_command(struct xmig *s, uint32_t domid, const char *command);
+
+/*
  * Listen for migrations and for questions about earlier ones, and serve them
  * until xmig_cancel() or, with once, until one migration has come to an end.
  *
@@ -251,6 +267,20 @@ typedef void xmig_served_fn(void *data, uint32_t domid, const char *name,
                             const struct xmig_stats *stats);
 int xmig_serve(struct xmig *s, const char *bind, uint16_t port, bool once,
                xmig_served_fn *on_end, void *data);
+
+/*
+ * Serve the one connection that in_fd and out_fd are (one socket may be
+ * both), until it has ended.  What it is stands in its first record: a
+ * migration; a lane of one that another process of this host serves in this
+ * way, to which it is handed over; or a question about an earlier one, which
+ * the journals answer.
+ *
+ * Both descriptors are closed.  Nothing else may write to out_fd.
+ *
+ *   -EPROTO  the peer broke docs/stream.md, or there is no such migration
+ */
+int xmig_serve_fds(struct xmig *s, int in_fd, int out_fd,
+                   xmig_served_fn *on_end, void *data);
 
 /*
  * Settle the migrations that this host's journal holds as open: ask the

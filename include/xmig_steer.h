@@ -67,6 +67,15 @@ void xmig_set_progress(struct xmig *s, xmig_progress_fn *fn, void *data);
 /* Copy the figures of the operation that runs or ran last. Thread: any. */
 void xmig_get_stats(struct xmig *s, struct xmig_stats *ret_stats);
 
+/*
+ * Where the lines go that a transport command (xmig_send_command()) writes to
+ * its standard error; control characters are taken out.  Without it they are
+ * not shown, but that the last one is part of the error.  Called in threads
+ * of its own, also of several commands at once.  Between operations only.
+ */
+typedef void xmig_remote_fn(void *data, const char *line);
+void xmig_set_remote(struct xmig *s, xmig_remote_fn *fn, void *data);
+
 /* ---- Events and policy -------------------------------------------------- */
 
 /*

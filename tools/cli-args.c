@@ -281,6 +281,15 @@ bool cli_port(const char *text, uint16_t *ret_port)
     return true;
 }
 
+int cli_port_option(const struct command *cmd, const char *text,
+                    uint16_t *ret_port)
+{
+    if ( cli_port(text, ret_port) )
+        return 0;
+    return cli_usage(cmd, "--port %s: a port is a number from 1 to 65535",
+                     text);
+}
+
 bool cli_host_port(char *text, char **ret_host, uint16_t *ret_port,
                    const char **ret_why)
 {

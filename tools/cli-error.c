@@ -55,6 +55,12 @@ static const char *advice(const struct xmig_error *err, int rc)
     case EHOSTUNREACH:
     case ENETUNREACH:
         return "Check the name of the host and the network.";
+    case ENOTCONN:
+        return "An \"xmig receive\" that listens there is reached with"
+               " HOST:PORT.";
+    case ENOPKG:
+        return "Is xmig installed there, and in the PATH of a shell that is"
+               " not interactive?";
     case EADDRINUSE:
         return "Another \"xmig receive\" may be running; --port chooses"
                " another port.";

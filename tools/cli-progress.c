@@ -4,6 +4,7 @@
  * at the end.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,12 +13,14 @@
 
 struct line
 {
-    bool on, terminal, shown;
+    bool on, terminal;
     unsigned int permille;       /* highest shown */
     size_t width;                /* of what is on the screen */
 };
 
-static struct line line;
+/* Lines of transport commands come from threads of their own. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct line line;         /* under lock */
 
 const char *cli_bytes(uint64_t bytes, char buf[32])
 {
@@ -73,6 +76,7 @@ static void on_progress(void *data, const struct xmig_stats *st)
     size_t len;
 
     (void)data;
+    pthread_mutex_lock(&lock);
     /* That of the last round; there is none in the first. */
     if ( !rate && st->total_time_us > st->setup_time_us )
         rate = st->transferred_bytes * 1000000 /
@@ -101,33 +105,49 @@ static void on_progress(void *data, const struct xmig_stats *st)
             len < line.width ? (int)(line.width - len) : 0, "");
     fflush(stderr);
     line.width = len;
-    line.shown = true;
+    pthread_mutex_unlock(&lock);
+}
+
+void cli_remote_line(void *data, const char *text)
+{
+    pthread_mutex_lock(&lock);
+    if ( line.width )
+        fprintf(stderr, "\r%*s\r", (int)line.width, "");
+    line.width = 0;
+    fprintf(stderr, "%s: %s\n", (const char *)data, text);
+    pthread_mutex_unlock(&lock);
 }
 
 void cli_progress_begin(struct xmig *s)
 {
+    pthread_mutex_lock(&lock);
     memset(&line, 0, sizeof(line));
     line.terminal = isatty(STDERR_FILENO);
     line.on = line.terminal || cli.progress;
     if ( line.on )
         xmig_set_progress(s, on_progress, NULL);
+    pthread_mutex_unlock(&lock);
 }
 
 void cli_progress_break(void)
 {
-    if ( line.shown )
+    pthread_mutex_lock(&lock);
+    if ( line.width )
         fputc('\n', stderr);
-    line.shown = false;
     line.width = 0;
+    pthread_mutex_unlock(&lock);
 }
 
 void cli_progress_end(struct xmig *s)
 {
+    pthread_mutex_lock(&lock);
     if ( line.on )
         xmig_set_progress(s, NULL, NULL);
-    if ( line.shown )
+    if ( line.width )
         fputc('\n', stderr);
+    line.width = 0;
     line.on = false;
+    pthread_mutex_unlock(&lock);
 }
 
 void cli_table(FILE *f, const struct xmig_stats *st, const char *guest)

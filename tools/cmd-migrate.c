@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * xmig migrate: send a domain to a host where xmig receive runs.  Options of
- * the engine and its mechanisms are the library's: any that is not the
- * command's own is handed on by its name.
+ * xmig migrate: send a domain to another host, by ssh as xl does, or to an
+ * xmig receive that listens.  Options of the engine and its mechanisms are
+ * the library's: any that is not the command's own is handed on by its name.
  */
 #include <errno.h>
 #include <json-c/json.h>
@@ -13,22 +13,28 @@
 
 enum
 {
-    OPT_PORT = 256, OPT_LIVE, OPT_JSON, OPT_SET, OPT_DEBUG,
+    OPT_PORT = 256, OPT_TCP, OPT_IGNORED, OPT_JSON, OPT_SET, OPT_DEBUG,
     OPT_TIMEOUT_ABORT, OPT_TIMEOUT_SUSPEND, OPT_LOG_JSON,
 };
 
 static const struct arg_opt opts[] = {
+    { 's', NULL, true },
     { OPT_PORT, "port", true },
-    { OPT_LIVE, "live", false },
+    { OPT_TCP, "tcp", false },
+    { OPT_IGNORED, "live", false },
     { OPT_JSON, "json", false },
     { OPT_SET, "set", true },
     { OPT_DEBUG, "debug", false },
     { OPT_TIMEOUT_ABORT, "timeout-abort", false },
     { OPT_TIMEOUT_SUSPEND, "timeout-suspend", false },
     { OPT_LOG_JSON, "log-json", true },
-    { 'e', NULL, false },                /* xl: nothing waits in background */
-    { 's', NULL, true },                 /* of xl, not here */
-    { 'p', NULL, false },                /* of xl, not here */
+    /* xl: nothing waits in the background */
+    { 'e', NULL, false },
+    { 'F', NULL, false },
+    /* of xl, not here */
+    { 'p', NULL, false },
+    { 'C', NULL, true },
+    { 'D', NULL, false },
     { 'h', "help", false },
     { 0, NULL, false },
 };
@@ -36,6 +42,9 @@ static const struct arg_opt opts[] = {
 struct request
 {
     char *domain, *host;
+    const char *ssh;             /* NULL = not given */
+    char *command;               /* NULL = TCP */
+    bool tcp;
     uint16_t port;
     bool json;
     const char *log_json;        /* NULL = none */
@@ -45,14 +54,51 @@ struct request
 /* What xl has and we do not: say so rather than do something else. */
 static int refuse_letter(const struct command *cmd, int opt)
 {
-    if ( opt == 's' )
-        return cli_usage(cmd, "-s is not needed: xmig connects to \"xmig"
-                         " receive\" at the destination itself");
+    if ( opt == 'C' )
+        return cli_usage(cmd, "-C: the configuration goes along with the"
+                         " domain; restore takes another one");
+    if ( opt == 'D' )
+        return cli_usage(cmd, "-D: the number of a domain is not kept");
     return cli_usage(cmd, "-p: a migrated domain is never left paused; save"
                      " it with -p instead");
 }
 
-/* HOST[:PORT] and --port (0 = not given). */
+/* ---- Where to ----------------------------------------------------------- */
+
+/* Nothing that a shell or ssh would take for something else. */
+static bool is_plain_host(const char *host)
+{
+    return *host != '-' &&
+           !host[strspn(host, "abcdefghijklmnopqrstuvwxyz"
+                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@:%")];
+}
+
+/* As xl: sh runs "SSH HOST program"; with an empty SSH, HOST. */
+static int settle_command(const struct command *cmd, struct request *r)
+{
+    static const char verbose[] = " -vvv";
+    const char *ssh = r->ssh ? r->ssh : "ssh";
+    int level = cli.verbose > 3 ? 3 : cli.verbose, n;
+
+    if ( !*ssh )
+        r->command = strdup(r->host);
+    else if ( !is_plain_host(r->host) )
+        return cli_usage(cmd, "\"%s\" is no name of a host; -s takes options"
+                         " of ssh, -s '' a whole command instead of the host",
+                         r->host);
+    else
+    {
+        n = asprintf(&r->command, "exec %s %s xmig%.*s receive --stdio", ssh,
+                     r->host, level ? level + 2 : 0, verbose);
+        r->command = n < 0 ? NULL : r->command;
+    }
+    if ( r->command )
+        return 0;
+    cli_complain("no memory");
+    return EXIT_NOTHING;
+}
+
+/* HOST by ssh; HOST:PORT, --port or --tcp (port: 0 = not given). */
 static int settle_host(const struct command *cmd, struct request *r,
                        uint16_t port)
 {
@@ -60,14 +106,24 @@ static int settle_host(const struct command *cmd, struct request *r,
 
     if ( !r->host )
         return cli_usage(cmd, "needs a domain and a host");
+    if ( r->ssh && (port || r->tcp) )
+        return cli_usage(cmd, "-s is for ssh, %s for a receiver that listens:"
+                         " which?", port ? "--port" : "--tcp");
+    if ( r->ssh && !*r->ssh )
+        return *r->host ? settle_command(cmd, r)
+                        : cli_usage(cmd, "the command is empty");
     if ( !cli_host_port(r->host, &r->host, &r->port, &why) )
         return cli_usage(cmd, "%s", why);
+    if ( r->ssh && r->port )
+        return cli_usage(cmd, "-s is for ssh, HOST:PORT for a receiver that"
+                         " listens: which?");
     if ( port && r->port && r->port != port )
         return cli_usage(cmd, "two different ports, %u and %u", r->port,
                          port);
     if ( port )
         r->port = port;
-    return 0;
+    r->tcp |= r->port != 0;
+    return r->tcp ? 0 : settle_command(cmd, r);
 }
 
 /* An option of the library, in one of its spellings. */
@@ -104,9 +160,13 @@ static int parse(const struct command *cmd, int argc, char **argv,
         switch ( opt )
         {
         case OPT_PORT:
-            if ( !cli_port(a.value, &port) )
-                return cli_usage(cmd, "--port %s: a port is a number from 1"
-                                 " to 65535", a.value);
+            rc = cli_port_option(cmd, a.value, &port);
+            break;
+        case OPT_TCP:
+            r->tcp = true;
+            break;
+        case 's':
+            r->ssh = a.value;
             break;
         case OPT_JSON:
             r->json = true;
@@ -123,11 +183,13 @@ static int parse(const struct command *cmd, int argc, char **argv,
         case OPT_LOG_JSON:
             r->log_json = a.value;
             break;
-        case OPT_LIVE:
+        case OPT_IGNORED:
         case 'e':
+        case 'F':
             break;
-        case 's':
         case 'p':
+        case 'C':
+        case 'D':
             return refuse_letter(cmd, opt);
         case 'h':
             cli_help(stdout, cmd);
@@ -181,6 +243,7 @@ static int report(struct xmig *s, const struct request *r, int rc)
 
 int cmd_migrate(const struct command *cmd, int argc, char **argv)
 {
+    static char remote[] = "remote";
     struct request r = { 0 };
     struct xmig *s = NULL;
     uint32_t domid;
@@ -208,7 +271,10 @@ int cmd_migrate(const struct command *cmd, int argc, char **argv)
 
     cli_cancel_on_signal(s);
     cli_progress_begin(s);
-    rc = xmig_send(s, domid, r.host, r.port);
+    xmig_set_remote(s, cli_remote_line,
+                    r.ssh && !*r.ssh ? remote : r.host);
+    rc = r.command ? xmig_send_command(s, domid, r.command)
+                   : xmig_send(s, domid, r.host, r.port);
     cli_progress_end(s);
     cli_events_end(s);
     status = report(s, &r, rc);
@@ -216,5 +282,6 @@ int cmd_migrate(const struct command *cmd, int argc, char **argv)
  out:
     cli_close(s);
     cli_settings_done(&r.settings);
+    free(r.command);
     return status;
 }

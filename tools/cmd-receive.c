@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * xmig receive: listen for migrations and report each when it has ended.
+ * xmig receive: listen for migrations and report each when it has ended, or
+ * serve the one connection that ssh has made.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "libxl-hooks.h"
@@ -62,6 +66,8 @@ struct where
 {
     char *addr;                  /* NULL = all */
     uint16_t port;               /* 0 = the usual one */
+    bool once;
+    bool stdio;
 };
 
 /* --listen ADDR, ADDR:PORT or :PORT, and --port.  0 or the exit status. */
@@ -70,6 +76,11 @@ static int settle_where(const struct command *cmd, struct where *w)
     uint16_t port = 0;
     const char *why;
 
+    if ( w->stdio && (w->addr || w->port) )
+        return cli_usage(cmd, "--stdio does not listen");
+    if ( w->stdio && isatty(STDIN_FILENO) )
+        return cli_usage(cmd, "--stdio is for \"xmig migrate\", which starts"
+                         " it by ssh");
     if ( w->addr && w->addr[0] == ':' )
     {
         if ( !cli_port(w->addr + 1, &port) )
@@ -88,12 +99,56 @@ static int settle_where(const struct command *cmd, struct where *w)
     return 0;
 }
 
+static int serve(struct xmig *s, const struct where *w,
+                 struct receiver *r)
+{
+    int rc, status = EXIT_DONE;
+
+    rc = xmig_serve(s, w->addr, w->port, w->once, on_end, r);
+    if ( rc == -ECANCELED )
+        status = EXIT_DONE;              /* that is how it is ended */
+    else if ( w->once && r->last_status )
+        status = r->last_status;         /* has been told */
+    else if ( rc )
+        status = cli_fail(xmig_error(s), rc, "receive");
+
+    return status;
+}
+
+/*
+ * The connection is our standard input and output.  Nothing else shall get
+ * into it, so those become something else.  What fails is told through it;
+ * the standard error is ssh's, which shows it at the source.
+ */
+static int serve_stdio(struct xmig *s)
+{
+    int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int rc;
+
+    if ( in < 0 || out < 0 || null < 0 ||
+         dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 )
+    {
+        cli_complain("receive: use the standard input and output: %s",
+                     strerror(errno));
+        return EXIT_NOTHING;
+    }
+    close(null);
+    /* ssh has let him run commands here. */
+    libxl_hooks_trust_peers();
+    rc = xmig_serve_fds(s, in, out, NULL, NULL);
+    if ( rc && xmig_error(s)->guest == XMIG_GUEST_NONE )
+        return cli_fail(xmig_error(s), rc, "receive");
+
+    return cli_status(xmig_error(s), rc);
+}
+
 static int receive(const struct command *cmd, const struct where *w,
-                   bool once, const struct settings *settings,
-                   struct receiver *r)
+                   const struct settings *settings, struct receiver *r)
 {
     struct xmig *s = NULL;
-    int rc, status;
+    int status;
 
     status = cli_open(&s);
     if ( status )
@@ -106,14 +161,7 @@ static int receive(const struct command *cmd, const struct where *w,
     }
 
     cli_cancel_on_signal(s);
-    rc = xmig_serve(s, w->addr, w->port, once, on_end, r);
-    if ( rc == -ECANCELED )
-        status = EXIT_DONE;              /* that is how it is ended */
-    else if ( once && r->last_status )
-        status = r->last_status;         /* has been told */
-    else if ( rc )
-        status = cli_fail(xmig_error(s), rc, "receive");
-
+    status = w->stdio ? serve_stdio(s) : serve(s, w, r);
     cli_close(s);
     return status;
 }
@@ -127,13 +175,13 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
         { 259, "json", false },
         { 260, "set", true },
         { 261, "trusted-peers", false },
+        { 262, "stdio", false },
         { 'h', "help", false },
         { 0, NULL, false },
     };
     struct receiver r = { .lock = PTHREAD_MUTEX_INITIALIZER };
     struct settings settings = { 0 };
-    struct where w = { NULL, 0 };
-    bool once = false;
+    struct where w = { 0 };
     struct args a;
     char *value;
     int opt, status = 0;
@@ -147,12 +195,10 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
             w.addr = a.value;
             break;
         case 257:
-            if ( !cli_port(a.value, &w.port) )
-                status = cli_usage(cmd, "--port %s: a port is a number from 1"
-                                   " to 65535", a.value);
+            status = cli_port_option(cmd, a.value, &w.port);
             break;
         case 258:
-            once = true;
+            w.once = true;
             break;
         case 259:
             r.json = true;
@@ -162,6 +208,9 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
             break;
         case 261:
             libxl_hooks_trust_peers();
+            break;
+        case 262:
+            w.stdio = true;
             break;
         case ARG_OTHER:
             value = args_other_value(&a);
@@ -177,7 +226,7 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
     if ( !status )
         status = settle_where(cmd, &w);
     if ( !status )
-        status = receive(cmd, &w, once, &settings, &r);
+        status = receive(cmd, &w, &settings, &r);
     cli_settings_done(&settings);
     return status;
 }

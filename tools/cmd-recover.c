@@ -13,6 +13,7 @@ int cmd_recover(const struct command *cmd, int argc, char **argv)
         { 'h', "help", false },
         { 0, NULL, false },
     };
+    static char remote[] = "remote";
     const char *name = NULL;
     bool fenced = false;
     struct xmig *s = NULL;
@@ -43,6 +44,7 @@ int cmd_recover(const struct command *cmd, int argc, char **argv)
         return status;
 
     cli_cancel_on_signal(s);
+    xmig_set_remote(s, cli_remote_line, remote);
     rc = xmig_recover(s, name, fenced);
     if ( rc )
     {

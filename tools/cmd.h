@@ -114,6 +114,9 @@ void cli_help(FILE *f, const struct command *cmd);
 bool cli_host_port(char *text, char **ret_host, uint16_t *ret_port,
                    const char **ret_why);
 bool cli_port(const char *text, uint16_t *ret_port);
+/* The value of --port: 0, or the exit status after telling what is wrong. */
+int cli_port_option(const struct command *cmd, const char *text,
+                    uint16_t *ret_port);
 
 /* ---- Options of the library (cli-settings.c) ---------------------------- */
 
@@ -168,6 +171,9 @@ void cli_progress_begin(struct xmig *s);
 void cli_progress_end(struct xmig *s);
 /* Something else is going to be printed. */
 void cli_progress_break(void);
+/* A line of a transport command: data is what to put in front of it (char *).
+ * Any thread. */
+void cli_remote_line(void *data, const char *line);
 /* The table at the end. */
 void cli_table(FILE *f, const struct xmig_stats *st, const char *guest);
 /* "12.3 MiB" */

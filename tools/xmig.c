@@ -29,8 +29,11 @@ const struct command commands[] = {
       "    --json        print the figures as JSON\n",
       cmd_restore },
     { "migrate", "[OPTIONS] DOMAIN HOST[:PORT]",
-      "move a running domain to the host where xmig receive runs",
-      "    --port PORT   of the destination (8002)\n"
+      "move a running domain to another host",
+      "-s SSH            command in place of ssh; '': HOST is all of it\n"
+      "    --port PORT   connect to an xmig receive that listens there; as\n"
+      "                  HOST:PORT\n"
+      "    --tcp         the same, on its usual port (8002)\n"
       "    --live        accepted: it always is\n"
       "    --json        print the figures as JSON\n"
       "    --set K=V     set an option by its full name\n"
@@ -44,11 +47,14 @@ const struct command commands[] = {
       "                  xmig report\n",
       cmd_migrate },
     { "receive",
-      "[--listen ADDR[:PORT]] [--port PORT] [--once] [--json] [OPTIONS]",
+      "[--listen ADDR[:PORT]] [--port PORT] [--once] [--json] [OPTIONS]\n"
+      "       xmig receive --stdio",
       "receive domains that are migrated here",
       "    --listen A    address to listen on, or A:PORT (all, 8002)\n"
       "    --port PORT   port to listen on\n"
       "    --once        end after one migration\n"
+      "    --stdio       serve the connection on standard input and output;\n"
+      "                  xmig migrate starts it by ssh\n"
       "    --json        print a JSON object for each migration\n"
       "    --trusted-peers\n"
       "                  accept domains of libxl that name this host's\n"

@@ -114,7 +114,7 @@ static int make_one_dir(const char *path, mode_t mode)
 }
 
 /* The directory and those above it that are missing. */
-static int make_dir(const char *dir)
+int journal_make_dir(const char *dir)
 {
     char *path = strdup(dir), *p;
     int rc = 0;
@@ -230,7 +230,7 @@ int journal_create(const char *dir, const struct journal_info *info,
     if ( !j )
         return err_set(e, -ENOMEM, "create a journal in %s: out of memory",
                        dir);
-    rc = make_dir(dir);
+    rc = journal_make_dir(dir);
     if ( !rc )
         rc = create_file(j, info);
     if ( rc )
@@ -279,6 +279,14 @@ const struct journal_info *journal_info(const struct journal *j)
 enum journal_state journal_state(const struct journal *j)
 {
     return j->state;
+}
+
+bool journal_is_ours(const struct journal *j)
+{
+    struct stat st;
+
+    return !fstat(j->fd, &st) && !(st.st_mode & (S_IWGRP | S_IWOTH)) &&
+           (st.st_uid == geteuid() || st.st_uid == 0);
 }
 
 /* ---- Appending --------------------------------------------------------- */

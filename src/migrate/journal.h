@@ -44,7 +44,7 @@ enum journal_state
 };
 
 #define JOURNAL_NAME_MAX 128
-#define JOURNAL_PEER_MAX 256
+#define JOURNAL_PEER_MAX 1024
 
 /* The first line. */
 struct journal_info
@@ -55,8 +55,8 @@ struct journal_info
     uint8_t uuid[IDENT_BYTES];   /* of the domain */
     uint8_t boot[IDENT_BYTES];   /* of this host */
     char name[JOURNAL_NAME_MAX]; /* of the domain */
-    char peer[JOURNAL_PEER_MAX]; /* "host:port" to ask; "" at destination, and
-                                    of a save */
+    char peer[JOURNAL_PEER_MAX]; /* whom to ask, as peer.h has it; "" at the
+                                    destination, and of a save */
 };
 
 struct journal;
@@ -69,6 +69,9 @@ bool journal_legal(enum journal_role role, enum journal_state from,
 /* Is nothing left to do from here: DONE, RESUMED, or ABANDONED? */
 bool journal_settled(enum journal_role role, enum journal_state st);
 
+/* Make a directory, mode 0700, and those above it that are missing; 0 if it
+ * is there. */
+int journal_make_dir(const char *dir);
 /*
  * Create the file (and dir, mode 0700), write the first line and sync file
  * and directory.
@@ -92,6 +95,9 @@ void journal_close(struct journal *j);
 const struct journal_info *journal_info(const struct journal *j);
 /* As of the last operation on this handle. */
 enum journal_state journal_state(const struct journal *j);
+
+/* Could only this user (or root) have written it? */
+bool journal_is_ours(const struct journal *j);
 
 /*
  * Append a state.  With sync it is durable on return.  Reads first what

@@ -20,30 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach.h"
 #include "cpucap.h"
 #include "settle.h"
 #include "suspend.h"
-
-/* Of the journal's "host:port". */
-static int split_peer(const char *peer, char host[JOURNAL_PEER_MAX],
-                      uint16_t *ret_port)
-{
-    const char *colon = strrchr(peer, ':');
-    unsigned long port;
-    size_t len;
-
-    if ( !colon || colon == peer )
-        return -EINVAL;
-    port = strtoul(colon + 1, NULL, 10);
-    if ( !port || port > UINT16_MAX )
-        return -EINVAL;
-    len = colon - peer;
-    memcpy(host, peer, len);
-    host[len] = '\0';
-    *ret_port = port;
-
-    return 0;
-}
 
 enum here
 {
@@ -128,9 +108,11 @@ static bool only_nodes_left(struct session *s,
 
 /* It runs at the destination: the copy here goes. */
 static int give_up(struct session *s, struct journal *j, enum here here,
-                   const char *host, uint16_t port)
+                   const struct peer *peer)
 {
     const struct journal_info *info = journal_info(j);
+    struct settle st = { .s = s, .peer = peer, .id = info->id,
+                         .cancel = s->stop };
     int rc = 0;
 
     if ( here != HERE_NOT || only_nodes_left(s, info) )
@@ -140,26 +122,32 @@ static int give_up(struct session *s, struct journal *j, enum here here,
     if ( rc )
         return rc;
     cpucap_release(s->hv, s->store, NULL, info->domid, info->uuid);
-    if ( !info->peer[0] || !settle_bye(s, host, port, info->id) )
+    if ( !info->peer[0] || !settle_bye(&st) )
         journal_remove(j, NULL);
 
     return 0;
 }
 
 static int ask(struct session *s, const struct journal_info *info,
-               const char *host, uint16_t port, bool fenced,
+               const struct peer *peer, bool fenced,
                enum wire_outcome_kind *ret)
 {
+    struct settle st = { .s = s, .peer = peer, .id = info->id,
+                         .abandon = true, .cancel = s->stop };
     struct wire_outcome outcome;
     struct err e;
     int rc;
 
     err_init(&e);
-    rc = settle_ask(s, host, port, info->id, true, &e, &outcome, NULL);
+    if ( *peer->text )
+        rc = settle_ask(&st, &e, &outcome);
+    else
+        rc = err_set(&e, -EINVAL, "what the journal says on how to reach it "
+                     "can't be used");
     if ( !rc && (outcome.outcome == WIRE_OUTCOME_STARTED ||
                  outcome.outcome == WIRE_OUTCOME_ABANDONED) )
         *ret = outcome.outcome;
-    else if ( fenced )
+    else if ( fenced && rc != -ECANCELED )
     {
         *ret = WIRE_OUTCOME_ABANDONED;
         rc = 0;
@@ -178,6 +166,15 @@ static int ask(struct session *s, const struct journal_info *info,
     return rc;
 }
 
+/* Whom to ask; its text is empty if that can't be used: a command is run for
+ * nobody but who could have written it. */
+static void find_peer(struct journal *j, struct peer *ret)
+{
+    if ( peer_parse(ret, journal_info(j)->peer) ||
+         (peer_is_command(ret) && !journal_is_ours(j)) )
+        memset(ret, 0, sizeof(*ret));
+}
+
 /*
  * Nothing is open, but the process died before it could remove the journal.
  * DONE stays until the destination has been told, so that it can forget the
@@ -185,9 +182,10 @@ static int ask(struct session *s, const struct journal_info *info,
  */
 static void forget_settled(struct session *s, const struct journal_entry *ent)
 {
-    char host[JOURNAL_PEER_MAX];
+    struct peer peer;
+    struct settle st = { .s = s, .peer = &peer, .id = ent->info.id,
+                         .cancel = s->stop };
     struct journal *j;
-    uint16_t port;
 
     if ( ent->info.role == JOURNAL_DESTINATION )
     {
@@ -197,10 +195,10 @@ static void forget_settled(struct session *s, const struct journal_entry *ent)
     }
     if ( journal_open(s->state_dir, ent->info.id, JOURNAL_SOURCE, NULL, &j) )
         return;
+    find_peer(j, &peer);
     if ( !journal_claim(j, NULL) &&
-         (journal_state(j) == JOURNAL_RESUMED ||
-          split_peer(ent->info.peer, host, &port) ||
-          !settle_bye(s, host, port, ent->info.id)) )
+         (journal_state(j) == JOURNAL_RESUMED || !*peer.text ||
+          !settle_bye(&st)) )
         journal_remove(j, NULL);
     journal_close(j);
 }
@@ -211,10 +209,9 @@ static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
 {
     enum wire_outcome_kind outcome = WIRE_OUTCOME_ABANDONED;
     const struct journal_info *info;
-    char host[JOURNAL_PEER_MAX];
     struct journal *j;
+    struct peer peer;
     enum here here;
-    uint16_t port = 0;
     int rc;
 
     rc = journal_open(s->state_dir, id, JOURNAL_SOURCE, s->err, &j);
@@ -228,9 +225,7 @@ static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
     }
     info = journal_info(j);
     here = look(s, info);
-    rc = split_peer(info->peer, host, &port);
-    if ( rc )
-        host[0] = '\0';
+    find_peer(j, &peer);
 
     if ( here != HERE_RUNS && journal_state(j) == JOURNAL_WRITTEN )
     {
@@ -247,7 +242,7 @@ static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
     else if ( here == HERE_DEAD )
         rc = 0;                  /* crashed before it was suspended */
     else
-        rc = ask(s, info, host, port, fenced, &outcome);
+        rc = ask(s, info, &peer, fenced, &outcome);
 
     if ( rc )
     {
@@ -255,7 +250,7 @@ static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
         owner_set(s->err, XMIG_GUEST_IN_DOUBT);
     }
     else if ( outcome == WIRE_OUTCOME_STARTED )
-        rc = give_up(s, j, here, host, port);
+        rc = give_up(s, j, here, &peer);
     else
     {
         if ( here == HERE_RUNS && !fenced &&
@@ -343,6 +338,7 @@ static int recover_all(struct session *s, const char *name_or_id,
     int rc, r, first = 0;
     size_t nr, i;
 
+    attach_tidy(s->state_dir);
     rc = journal_list(s->state_dir, false, s->err, &list, &nr);
     if ( rc )
         return rc;

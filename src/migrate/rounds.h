@@ -35,7 +35,8 @@ struct rounds
     struct session *s;
     const struct rounds_peer *peer;
     void *data;                  /* of peer */
-    uint64_t rtt_us;             /* one question and its answer */
+    uint64_t rtt_us;             /* one question and its answer, 0 = not
+                                    known */
     struct bucket *bucket;       /* follows the option; NULL: there is none */
 
     struct hv_dirty *dirty;

@@ -1,46 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * xmig_serve(): the listener.  A thread per connection reads HELLO and
- * becomes what the connection is: the engine of a migration that comes in,
- * a lane of one, or the answer to a question about an earlier one.
+ * Serving a connection: its thread reads HELLO and becomes what the
+ * connection is: the engine of a migration that comes in, a lane of one, or
+ * the answer to a question about an earlier one.
  */
+#include "serve.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "dest.h"
 #include "hello.h"
 #include "recover.h"
 
 #define MAX_CONNECTIONS 128u
-/* A connection that has not said who it is by then is dropped. */
-#define HELLO_US (10 * US_PER_S)
 /* How long, and how often, a journal is looked at that is to be closed. */
 #define BYE_US (5 * US_PER_S)
 #define BYE_LOOK_US (10 * US_PER_MS)
-
-struct server
-{
-    /* set at the start, then read-only */
-    struct session s;            /* for hv, store, options */
-    bool once;
-    xmig_served_fn *on_end;
-    void *data;
-
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    /* under lock */
-    unsigned int nr_threads;
-    struct served *migrations;
-    bool ended;                  /* once: the one migration has come to its
-                                    end, and nobody is left to ask */
-    bool linger;                 /* ... its end, but the source may ask */
-    uint64_t linger_until_us;
-    uint8_t linger_id[IDENT_BYTES];
-    int rc;                      /* once: what it ended with */
-};
 
 /* A migration that is running here. */
 struct served
@@ -48,13 +26,6 @@ struct served
     struct dest d;
     unsigned int users;          /* threads that have it, under server.lock */
     struct served *next;
-};
-
-struct accepted
-{
-    struct server *sv;
-    int fd;
-    char peer[CHAN_PEER_TEXT];
 };
 
 /* ---- The list ----------------------------------------------------------- */
@@ -291,6 +262,7 @@ static void query_bye(struct server *sv, const uint8_t *id)
     uint64_t until_us = deadline_in(BYE_US);
     struct served *m = get(sv, id);
     struct journal *j;
+    bool last;
     int rc;
 
     if ( m )
@@ -299,6 +271,8 @@ static void query_bye(struct server *sv, const uint8_t *id)
         put(sv, m);
     }
     do {
+        /* A receiver that ends has let go of it: look once more. */
+        last = deadline_passed(until_us) || cancel_check(sv->s.stop);
         if ( journal_open(sv->s.state_dir, id, JOURNAL_DESTINATION, NULL,
                           &j) )
             break;
@@ -306,9 +280,9 @@ static void query_bye(struct server *sv, const uint8_t *id)
         if ( !rc && !journal_append(j, JOURNAL_DONE, true, NULL) )
             journal_remove(j, NULL);
         journal_close(j);
-    } while ( rc == -EBUSY && !deadline_passed(until_us) &&
-              cancel_poll(sv->s.stop, -1, 0, deadline_in(BYE_LOOK_US)) ==
-              -ETIMEDOUT );
+        if ( rc == -EBUSY && !last )
+            cancel_poll(sv->s.stop, -1, 0, deadline_in(BYE_LOOK_US));
+    } while ( rc == -EBUSY && !last );
     pthread_mutex_lock(&sv->lock);
     if ( sv->linger && ident_equal(sv->linger_id, id) )
         sv->ended = true;
@@ -366,16 +340,20 @@ static int serve_query(struct server *sv, struct conn *c, const char *peer)
 
 /* ---- Connections -------------------------------------------------------- */
 
+uint64_t serve_hello_us(const struct server *sv)
+{
+    uint64_t io_us = opt_u64(sv->s.opts, NULL, "io-timeout");
+
+    return io_us < SERVE_HELLO_US ? io_us : SERVE_HELLO_US;
+}
+
 static int serve_conn(struct server *sv, struct conn *c, const char *peer)
 {
     struct wire_hello h;
-    uint64_t caps, hello_us;
+    uint64_t caps;
     int rc;
 
-    hello_us = opt_u64(sv->s.opts, NULL, "io-timeout");
-    if ( hello_us > HELLO_US )
-        hello_us = HELLO_US;
-    chan_set_deadline(c->chan, deadline_in(hello_us));
+    chan_set_deadline(c->chan, deadline_in(serve_hello_us(sv)));
     rc = hello_recv(c, &sv->s, &h, &caps);
     if ( rc )
         return rc;
@@ -392,34 +370,21 @@ static int serve_conn(struct server *sv, struct conn *c, const char *peer)
                    h.role);
 }
 
-static void *conn_main(void *arg)
+int serve_chan(struct server *sv, struct chan *chan, const char *peer)
 {
-    struct accepted *a = arg;
-    struct server *sv = a->sv;
-    struct chan_tuning tuning = {
-        .nodelay = true,
-        .dead_after_ms = opt_u64(sv->s.opts, NULL, "io-timeout") / US_PER_MS,
-    };
-    struct chan *chan = NULL;
     struct conn *c = NULL;
     struct xmig_error rec;
     struct err e;
-    char name[96];
     int rc;
 
     err_init(&e);
-    snprintf(name, sizeof(name), "connection from %s", a->peer);
-    chan_tune(a->fd, &tuning);
-    rc = chan_open(a->fd, false, name, sv->s.stop, &e, &chan);
-    if ( rc )
-        close(a->fd);
-    else
-        rc = conn_open(chan, WIRE_CONTROL, 0, &e, &c);
+    chan_set_err(chan, &e);
+    rc = conn_open(chan, WIRE_CONTROL, 0, &e, &c);
     if ( rc )
         chan_close(chan);
     else
     {
-        rc = serve_conn(sv, c, a->peer);
+        rc = serve_conn(sv, c, peer);
         err_copy(&e, &rec);
         if ( rc && rec.code )
         {
@@ -429,93 +394,76 @@ static void *conn_main(void *arg)
         conn_close(c);
     }
     err_done(&e);
-    free(a);
 
-    pthread_mutex_lock(&sv->lock);
-    sv->nr_threads--;
-    pthread_cond_broadcast(&sv->cond);
-    pthread_mutex_unlock(&sv->lock);
-
-    return NULL;
+    return rc;
 }
 
-static void start_conn(struct server *sv, int fd, const char *peer)
+/* ---- Threads ------------------------------------------------------------ */
+
+int serve_thread(struct server *sv, void *(*main)(void *), void *arg,
+                  const char *peer)
 {
-    struct accepted *a = malloc(sizeof(*a));
     pthread_attr_t attr;
     pthread_t thread;
     bool ok;
+    int rc;
 
     pthread_mutex_lock(&sv->lock);
-    ok = a && sv->nr_threads < MAX_CONNECTIONS;
+    ok = sv->nr_threads < MAX_CONNECTIONS;
     sv->nr_threads += ok;
     pthread_mutex_unlock(&sv->lock);
     if ( !ok )
     {
         LOG_WARN(sv->s.logger, "connection from %s: too many connections",
                  peer);
-        free(a);
-        close(fd);
-        return;
+        return -EMFILE;
     }
 
-    a->sv = sv;
-    a->fd = fd;
-    snprintf(a->peer, sizeof(a->peer), "%s", peer);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    if ( pthread_create(&thread, &attr, conn_main, a) )
+    rc = -pthread_create(&thread, &attr, main, arg);
+    pthread_attr_destroy(&attr);
+    if ( rc )
     {
         LOG_WARN(sv->s.logger, "connection from %s: no thread for it", peer);
-        free(a);
-        close(fd);
-        pthread_mutex_lock(&sv->lock);
-        sv->nr_threads--;
-        pthread_mutex_unlock(&sv->lock);
+        serve_thread_ends(sv);
     }
-    pthread_attr_destroy(&attr);
+
+    return rc;
 }
 
-/* ---- The listener ------------------------------------------------------- */
-
-#define LOOK_US (100 * US_PER_MS)
-
-static bool is_over(struct server *sv)
+void serve_thread_ends(struct server *sv)
 {
-    bool over;
-
     pthread_mutex_lock(&sv->lock);
-    over = sv->ended ||
-           (sv->linger && deadline_passed(sv->linger_until_us));
+    sv->nr_threads--;
+    pthread_cond_broadcast(&sv->cond);
     pthread_mutex_unlock(&sv->lock);
-
-    return over;
 }
 
-static int accept_all(struct server *sv, int listen_fd)
+/* ---- The whole ---------------------------------------------------------- */
+
+void serve_init(struct server *sv, struct xmig *x, bool once,
+                 xmig_served_fn *on_end, void *data)
 {
-    struct session *s = &sv->s;
-    char peer[CHAN_PEER_TEXT];
-    uint64_t until;
-    int fd, rc;
-
-    for ( ; ; )
-    {
-        until = sv->once ? deadline_in(LOOK_US) : DEADLINE_NEVER;
-        rc = chan_accept(listen_fd, until, s->stop, s->err, &fd, peer);
-        if ( !rc )
-            start_conn(sv, fd, peer);
-        else if ( rc == -ECANCELED )
-            return 0;
-        else if ( rc != -ETIMEDOUT )
-            return rc;
-        if ( is_over(sv) )
-            return 0;
-    }
+    memset(sv, 0, sizeof(*sv));
+    sv->once = once;
+    sv->on_end = on_end;
+    sv->data = data;
+    session_init(&sv->s, x, false);
+    sv->s.err = &x->err;
+    sv->s.stop = &x->stop;
+    sv->s.stats = &x->stats;
+    pthread_mutex_init(&sv->lock, NULL);
+    pthread_cond_init(&sv->cond, NULL);
 }
 
-/* Whatever runs is stopped, unless it is past its point of no return. */
-static void end_all(struct server *sv)
+void serve_done(struct server *sv)
+{
+    pthread_cond_destroy(&sv->cond);
+    pthread_mutex_destroy(&sv->lock);
+}
+
+void serve_stop(struct server *sv)
 {
     struct served *m;
 
@@ -523,44 +471,14 @@ static void end_all(struct server *sv)
     pthread_mutex_lock(&sv->lock);
     for ( m = sv->migrations; m; m = m->next )
         dest_stop(&m->d, -ECANCELED, "the receiver was stopped");
-    while ( sv->nr_threads )
-        pthread_cond_wait(&sv->cond, &sv->lock);
     pthread_mutex_unlock(&sv->lock);
 }
 
-int xmig_serve(struct xmig *x, const char *bind, uint16_t port, bool once,
-               xmig_served_fn *on_end, void *data)
+void serve_end(struct server *sv)
 {
-    struct server sv = { .once = once, .on_end = on_end, .data = data };
-    int fd = -1, rc;
-
-    rc = session_begin(x);
-    if ( rc )
-        return rc;
-    session_init(&sv.s, x, false);
-    sv.s.err = &x->err;
-    sv.s.stop = &x->stop;
-    sv.s.stats = &x->stats;
-    pthread_mutex_init(&sv.lock, NULL);
-    pthread_cond_init(&sv.cond, NULL);
-
-    rc = session_host(&sv.s);
-    if ( !rc )
-        rc = chan_listen(bind, port ? port : XMIG_PORT, sv.s.err, &fd);
-    if ( rc )
-        goto out;
-    recover_destinations(&sv.s);
-    rc = accept_all(&sv, fd);
-    end_all(&sv);
-    if ( !rc && once )
-        rc = sv.rc;
-
-out:
-    if ( fd >= 0 )
-        close(fd);
-    pthread_cond_destroy(&sv.cond);
-    pthread_mutex_destroy(&sv.lock);
-    cancel_lower(&x->stop);
-
-    return session_end(x, rc);
+    serve_stop(sv);
+    pthread_mutex_lock(&sv->lock);
+    while ( sv->nr_threads )
+        pthread_cond_wait(&sv->cond, &sv->lock);
+    pthread_mutex_unlock(&sv->lock);
 }

@@ -143,6 +143,12 @@ void xmig_set_policy(struct xmig *s, xmig_policy_fn *fn, void *data)
     s->policy_data = data;
 }
 
+void xmig_set_remote(struct xmig *s, xmig_remote_fn *fn, void *data)
+{
+    s->on_remote = fn;
+    s->remote_data = data;
+}
+
 void xmig_get_stats(struct xmig *s, struct xmig_stats *ret_stats)
 {
     stats_copy(&s->stats, ret_stats);
@@ -150,7 +156,7 @@ void xmig_get_stats(struct xmig *s, struct xmig_stats *ret_stats)
 
 void xmig_cancel(struct xmig *s)
 {
-    if ( s->cancellable )
+    if ( !s->committed )
         cancel_raise(&s->stop, -ECANCELED);
 }
 
@@ -162,17 +168,16 @@ int session_begin(struct xmig *x)
         return -EBUSY;
     err_reset(&x->err);
     owner_reset(&x->err);
-    cancel_lower(&x->stop);
     stats_begin(&x->stats, x->progress, x->progress_data);
     x->running = true;
-    x->cancellable = true;
 
     return 0;
 }
 
 int session_end(struct xmig *x, int rc)
 {
-    x->cancellable = false;
+    cancel_lower(&x->stop);
+    x->committed = false;
     x->running = false;
     stats_end(&x->stats);
     if ( rc )
@@ -190,7 +195,7 @@ int session_commit(struct xmig *x)
 {
     int rc;
 
-    x->cancellable = false;
+    x->committed = true;
     rc = cancel_check(&x->stop);
     if ( rc )
         return rc;

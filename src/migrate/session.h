@@ -49,13 +49,15 @@ struct xmig
     void *event_data;
     xmig_policy_fn *policy;
     void *policy_data;
+    xmig_remote_fn *on_remote;
+    void *remote_data;
 
     struct err err;
     struct stats stats;
     /* Raised by xmig_cancel(), or by a failing thread of the operation. */
     struct cancel stop;
     _Atomic bool running;        /* an operation runs */
-    _Atomic bool cancellable;    /* ... and may still be stopped */
+    _Atomic bool committed;      /* ... and can't be stopped any more */
 };
 
 struct session

@@ -5,54 +5,19 @@
 #include "settle.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "hello.h"
 
 #define BACKOFF_MIN_US (50 * US_PER_MS)
 #define BACKOFF_MAX_US (2 * US_PER_S)
 
-static int dial(const struct session *s, const char *host, uint16_t port,
-                struct err *e, struct conn **ret)
-{
-    uint64_t io_us = opt_u64(s->opts, NULL, "io-timeout");
-    struct chan_tuning tuning = {
-        .nodelay = true,
-        .dead_after_ms = io_us / US_PER_MS,
-    };
-    char name[96], peer[CHAN_PEER_TEXT];
-    struct chan *chan;
-    int fd, rc;
-
-    rc = chan_connect(host, port,
-                      deadline_in(opt_u64(s->opts, NULL, "connect-timeout")),
-                      NULL, e, &fd, peer);
-    if ( rc )
-        return rc;
-    chan_tune(fd, &tuning);
-    snprintf(name, sizeof(name), "query to %s", peer);
-    rc = chan_open(fd, false, name, NULL, e, &chan);
-    if ( rc )
-    {
-        close(fd);
-        return rc;
-    }
-    chan_set_io_timeout(chan, io_us);
-    rc = conn_open(chan, WIRE_QUERY, 0, e, ret);
-    if ( rc )
-        chan_close(chan);
-
-    return rc;
-}
-
-int settle_ask(const struct session *s, const char *host, uint16_t port,
-               const uint8_t id[IDENT_BYTES], bool abandon, struct err *e,
+/* Ask on a connection of its own, which stays open; *ret_conn is set as soon
+ * as there is one. */
+static int ask(const struct settle *st, struct peer_links *l, struct err *e,
                struct wire_outcome *ret, struct conn **ret_conn)
 {
-    struct wire_query q = { .flags = abandon ? WIRE_QUERY_ABANDON : 0 };
-    struct conn *c = NULL;
+    struct wire_query q = {
+        .flags = st->abandon ? WIRE_QUERY_ABANDON : 0,
+    };
     struct wire_hello theirs;
     struct wire_record rec;
     uint8_t buf[32];
@@ -60,49 +25,64 @@ int settle_ask(const struct session *s, const char *host, uint16_t port,
     size_t len;
     int rc;
 
-    rc = dial(s, host, port, e, &c);
+    rc = peer_open(l, WIRE_QUERY, 0, e, ret_conn);
     if ( !rc )
-        rc = hello_send(c, s, WIRE_QUERY, 0, id, NULL);
-    if ( !rc )
-        rc = hello_recv(c, s, &theirs, &caps);
+        rc = peer_hello(l, *ret_conn, st->id, NULL, e, &theirs, &caps);
     if ( rc )
-        goto out;
-    memcpy(q.id, id, sizeof(q.id));
+        return rc;
+    memcpy(q.id, st->id, sizeof(q.id));
     rc = wire_query_encode(&q, buf, sizeof(buf), &len);
     if ( !rc )
-        rc = conn_send(c, WIRE_QUERY_REC, buf, len);
+        rc = conn_send(*ret_conn, WIRE_QUERY_REC, buf, len);
     if ( !rc )
-        rc = conn_expect(c, WIRE_OUTCOME, &rec);
+        rc = conn_expect(*ret_conn, WIRE_OUTCOME, &rec);
     if ( !rc )
         rc = wire_outcome_decode(rec.body, rec.length, e, ret);
-    if ( rc )
-        goto out;
-    if ( !ident_equal(ret->boot, theirs.boot) )
+    if ( !rc && !ident_equal(ret->boot, theirs.boot) )
         rc = err_set(e, -EPROTO, "the destination gave two boot ids");
-    if ( !rc && ret_conn )
-    {
-        *ret_conn = c;
-        c = NULL;
-    }
-
-out:
-    conn_close(c);
 
     return rc;
 }
 
-int settle_until(const struct session *s, const char *host, uint16_t port,
-                 const uint8_t id[IDENT_BYTES], bool abandon,
-                 uint64_t deadline_us, struct err *e,
-                 struct wire_outcome *ret)
+/* patience_us: with a command, at most. */
+static int ask_once(const struct settle *st, uint64_t patience_us, bool bye,
+                    struct err *e, struct wire_outcome *ret)
 {
-    uint64_t backoff_us = BACKOFF_MIN_US, until;
+    struct peer_links l;
+    struct conn *c = NULL;
+    int rc;
+
+    peer_links_init(&l, st->s, st->peer, st->cancel);
+    if ( l.patience_us > patience_us )
+        l.patience_us = patience_us;
+    rc = ask(st, &l, e, ret, &c);
+    if ( !rc && bye && ret->outcome == WIRE_OUTCOME_STARTED )
+        rc = conn_send_empty(c, WIRE_BYE);
+    conn_close(c);
+    peer_links_done(&l);
+
+    return rc;
+}
+
+int settle_ask(const struct settle *st, struct err *e,
+               struct wire_outcome *ret)
+{
+    return ask_once(st, UINT64_MAX, false, e, ret);
+}
+
+int settle_until(const struct settle *st, uint64_t deadline_us,
+                 struct err *e, struct wire_outcome *ret)
+{
+    uint64_t backoff_us = BACKOFF_MIN_US, until, left_us;
+    uint64_t least_us = opt_u64(st->s->opts, NULL, "connect-timeout");
     int rc;
 
     for ( ; ; )
     {
         err_reset(e);
-        rc = settle_ask(s, host, port, id, abandon, e, ret, NULL);
+        left_us = deadline_left_us(deadline_us);
+        rc = ask_once(st, left_us > least_us ? left_us : least_us, false, e,
+                      ret);
         if ( !rc && (ret->outcome == WIRE_OUTCOME_STARTED ||
                      ret->outcome == WIRE_OUTCOME_ABANDONED) )
             return 0;
@@ -118,18 +98,9 @@ int settle_until(const struct session *s, const char *host, uint16_t port,
     }
 }
 
-int settle_bye(const struct session *s, const char *host, uint16_t port,
-               const uint8_t id[IDENT_BYTES])
+int settle_bye(const struct settle *st)
 {
     struct wire_outcome outcome;
-    struct conn *c = NULL;
-    int rc = settle_ask(s, host, port, id, false, NULL, &outcome, &c);
 
-    if ( rc )
-        return rc;
-    if ( outcome.outcome == WIRE_OUTCOME_STARTED )
-        rc = conn_send_empty(c, WIRE_BYE);
-    conn_close(c);
-
-    return rc;
+    return ask_once(st, UINT64_MAX, true, NULL, &outcome);
 }

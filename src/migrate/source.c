@@ -54,7 +54,7 @@ static int begin_journal(struct source *src)
     memcpy(info.uuid, src->desc.domain.uuid, sizeof(info.uuid));
     memcpy(info.boot, s->boot, sizeof(info.boot));
     snprintf(info.name, sizeof(info.name), "%s", s->name);
-    snprintf(info.peer, sizeof(info.peer), "%s:%u", src->host, src->port);
+    snprintf(info.peer, sizeof(info.peer), "%s", src->peer.text);
     rc = journal_create(s->state_dir, &info, s->err, &src->journal);
     if ( !rc )
         rc = journal_claim(src->journal, s->err);
@@ -92,7 +92,6 @@ static int set_up(struct source *src)
 {
     static const char *const mechs[] = { "precopy" };
     struct session *s = &src->s;
-    char peer[JOURNAL_PEER_MAX];
     int rc;
 
     rc = session_host(s);
@@ -110,9 +109,9 @@ static int set_up(struct source *src)
         return rc;
 
     snprintf(s->name, sizeof(s->name), "%s", src->desc.domain.name);
-    snprintf(peer, sizeof(peer), "%s:%u", src->host, src->port);
     steer_domain(s);
-    steer_open(s, peer);
+    steer_open(s, peer_is_command(&src->peer) ? src->peer.label
+                                              : src->peer.text);
     s->nr_gfns = src->desc.domain.nr_gfns;
     s->total_pages = src->desc.domain.populated_pages;
     if ( opt_is_set(s->opts, NULL, "name") &&
@@ -124,7 +123,7 @@ static int set_up(struct source *src)
     if ( !rc && src->desc.config && !(s->caps & WIRE_CAP_TOOLSTACK) )
         rc = err_set(s->err, -EOPNOTSUPP, "%s manages the domain, and the "
                      "receiver at %s has no toolstack",
-                     s->toolstack->hooks->name, src->host);
+                     s->toolstack->hooks->name, src->peer.label);
     if ( !rc )
         rc = plan_build_names(mechs, 1, s->caps, s->err, &s->plan);
     if ( !rc )
@@ -241,6 +240,7 @@ static int roll_back(struct source *src, int rc)
     }
     engine_cleanup(s, false);
     find_cause(src, rc);
+    peer_explain(&src->links, s->err);
     rc = err_code(s->err) ? err_code(s->err) : rc;
     if ( r )
         err_wrap(s->err, rc, "the guest could not be resumed here (%s), it "
@@ -293,14 +293,15 @@ static int finish(struct source *src)
     {
         /* One that could not be told is told by "xmig recover". */
         if ( (!src->ctl_broken && !conn_send_empty(src->ctl, WIRE_BYE)) ||
-             !settle_bye(s, src->host, src->port, s->id) )
+             !settle_bye(&(struct settle){ .s = s, .peer = &src->peer,
+                                           .id = s->id }) )
             journal_remove(src->journal, NULL);
     }
     else
     {
         LOG_WARN(s->logger, "the guest runs at %s, but the copy here was not "
-                 "tidied up: %s; \"xmig recover\" tries again", src->host,
-                 quiet.rec.text);
+                 "tidied up: %s; \"xmig recover\" tries again",
+                 src->peer.label, quiet.rec.text);
     }
     err_done(&quiet);
     state_set(&s->state, s->err, STATE_DONE);
@@ -358,7 +359,8 @@ static int run(struct source *src)
     return in_doubt(src, rc);
 }
 
-int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
+static int send_to(struct xmig *x, uint32_t domid, const char *host,
+                   uint16_t port, const char *command)
 {
     struct source *src;
     unsigned int i;
@@ -379,8 +381,7 @@ int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
     src->rounds.s = &src->s;
     src->rounds.peer = &source_peer;
     src->rounds.data = src;
-    src->host = host;
-    src->port = port ? port : XMIG_PORT;
+    peer_links_init(&src->links, &src->s, &src->peer, src->s.stop);
     err_init(&src->ctl_err);
     for ( i = 0; i < WIRE_LANES_MAX; i++ )
         err_init(&src->lane_err[i]);
@@ -389,6 +390,9 @@ int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
     bucket_init(&src->bucket, src->rounds.bandwidth_bps);
 
     rc = steer_init(&src->s, x->event, x->event_data);
+    if ( !rc )
+        rc = command ? peer_set_command(&src->peer, command, src->s.err)
+                     : peer_set_tcp(&src->peer, host, port, src->s.err);
     if ( !rc )
         rc = run(src);
 
@@ -406,4 +410,14 @@ int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
     free(src);
 
     return session_end(x, rc);
+}
+
+int xmig_send(struct xmig *x, uint32_t domid, const char *host, uint16_t port)
+{
+    return send_to(x, domid, host, port ? port : XMIG_PORT, NULL);
+}
+
+int xmig_send_command(struct xmig *x, uint32_t domid, const char *command)
+{
+    return send_to(x, domid, NULL, 0, command);
 }

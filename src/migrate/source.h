@@ -10,6 +10,7 @@
 #include "conn.h"
 #include "describe.h"
 #include "journal.h"
+#include "peer.h"
 #include "rounds.h"
 #include "session.h"
 #include "suspend.h"
@@ -21,8 +22,8 @@ struct source
     struct journal *journal;
 
     /* the peer */
-    const char *host;
-    uint16_t port;
+    struct peer peer;
+    struct peer_links links;
     uint8_t token[IDENT_BYTES];
     struct conn *ctl;
     struct err ctl_err;          /* transport; the session's has what the

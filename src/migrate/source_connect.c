@@ -10,47 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hello.h"
-
-#define BULK_BUF_BYTES (4u << 20)
-
-static int open_one(struct source *src, enum wire_role role,
-                    unsigned int lane, struct err *e, struct conn **ret)
-{
-    const struct session *s = &src->s;
-    uint64_t io_us = opt_u64(s->opts, NULL, "io-timeout");
-    struct chan_tuning tuning = {
-        .nodelay = true,
-        .dead_after_ms = io_us / US_PER_MS,
-    };
-    char name[96], peer[CHAN_PEER_TEXT];
-    struct chan *chan = NULL;
-    int fd, rc;
-
-    rc = chan_connect(src->host, src->port,
-                      deadline_in(opt_u64(s->opts, NULL, "connect-timeout")),
-                      s->stop, e, &fd, peer);
-    if ( rc )
-        return rc;
-    chan_tune(fd, &tuning);
-    if ( role == WIRE_BULK )
-        snprintf(name, sizeof(name), "lane %u to %s", lane, peer);
-    else
-        snprintf(name, sizeof(name), "connection to %s", peer);
-    rc = chan_open(fd, false, name, s->stop, e, &chan);
-    if ( rc )
-    {
-        close(fd);
-        return rc;
-    }
-    chan_set_io_timeout(chan, io_us);
-    rc = conn_open(chan, role, lane, e, ret);
-    if ( rc )
-        chan_close(chan);
-
-    return rc;
-}
-
 int source_connect(struct source *src)
 {
     struct session *s = &src->s;
@@ -58,24 +17,31 @@ int source_connect(struct source *src)
     uint64_t begin_us;
     int rc;
 
-    rc = open_one(src, WIRE_CONTROL, 0, s->err, &src->ctl);
+    rc = peer_open(&src->links, WIRE_CONTROL, 0, s->err, &src->ctl);
     if ( rc )
         return rc;
-    chan_set_err(src->ctl->chan, &src->ctl_err);
     begin_us = clock_now_us();
-    rc = hello_send(src->ctl, s, WIRE_CONTROL, 0, s->id, NULL);
-    if ( !rc )
-        rc = hello_recv(src->ctl, s, &theirs, &s->caps);
+    rc = peer_hello(&src->links, src->ctl, s->id, NULL, s->err, &theirs,
+                    &s->caps);
     if ( rc )
+    {
+        /* Nobody is there who could be told anything. */
+        conn_close(src->ctl);
+        src->ctl = NULL;
         return rc;
-    src->rounds.rtt_us = clock_now_us() - begin_us;
+    }
+    chan_set_err(src->ctl->chan, &src->ctl_err);
+    /* With a command it is the time that it took to start. */
+    if ( !peer_is_command(&src->peer) )
+        src->rounds.rtt_us = clock_now_us() - begin_us;
 
     if ( theirs.role != WIRE_CONTROL ||
          !ident_equal(theirs.id, s->id) || ident_is_null(theirs.token) )
         return err_set(s->err, -EPROTO, "the peer answered HELLO for another "
                        "connection");
     if ( ident_equal(theirs.boot, s->boot) )
-        return err_set(s->err, -EINVAL, "%s is this very host", src->host);
+        return err_set(s->err, -EINVAL, "%s is this very host",
+                       src->peer.label);
     memcpy(src->token, theirs.token, sizeof(src->token));
     s->nr_lanes = opt_u64(s->opts, NULL, "lanes");
     if ( !(s->caps & WIRE_CAP_LANES) )
@@ -87,21 +53,16 @@ int source_connect(struct source *src)
 static int join_lane(struct source *src, unsigned int lane)
 {
     struct session *s = &src->s;
+    struct conn *c = src->lanes[lane];
     struct wire_joined joined;
     struct wire_hello theirs;
     struct wire_record rec;
-    struct conn *c;
     uint64_t caps;
     int rc;
 
     /* While joining, failures go into the session's record. */
-    rc = open_one(src, WIRE_BULK, lane, s->err, &c);
-    if ( rc )
-        return rc;
-    src->lanes[lane] = c;
-    rc = hello_send(c, s, WIRE_BULK, lane, s->id, src->token);
-    if ( !rc )
-        rc = hello_recv(c, s, &theirs, &caps);
+    rc = peer_hello(&src->links, c, s->id, src->token, s->err, &theirs,
+                    &caps);
     if ( !rc )
         rc = conn_expect(c, WIRE_JOINED, &rec);
     if ( !rc )
@@ -125,6 +86,10 @@ int source_join_lanes(struct source *src)
     unsigned int i;
     int rc = 0;
 
+    /* Commands take their time: all at once. */
+    for ( i = 0; !rc && i < src->s.nr_lanes; i++ )
+        rc = peer_open(&src->links, WIRE_BULK, i, src->s.err,
+                       &src->lanes[i]);
     for ( i = 0; !rc && i < src->s.nr_lanes; i++ )
         rc = join_lane(src, i);
 
@@ -142,6 +107,7 @@ void source_disconnect(struct source *src)
     }
     conn_close(src->ctl);
     src->ctl = NULL;
+    peer_links_done(&src->links);
 }
 
 /* ---- Control ------------------------------------------------------------ */

@@ -123,7 +123,7 @@ static int cancel(void *data, struct err *e)
     case CANCEL_IS_LATE:
         break;
     case CANCEL_STOPS:
-        if ( s->source && !s->x->cancellable )
+        if ( s->source && s->x->committed )
             break;
         /* At the destination nothing heeds it once GO has been read. */
         session_fail(s, -ECANCELED);

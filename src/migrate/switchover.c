@@ -201,6 +201,8 @@ static int doubtful(struct source *src, const char *why)
 static int settle(struct source *src)
 {
     struct session *s = &src->s;
+    struct settle st = { .s = s, .peer = &src->peer, .id = s->id,
+                         .abandon = true };
     struct wire_outcome outcome;
     char why[sizeof(outcome.text) + 64];
     struct err quiet;
@@ -211,8 +213,8 @@ static int settle(struct source *src)
     src->ctl_broken = true;
     rename_away(src);
     err_init(&quiet);
-    rc = settle_until(s, src->host, src->port, s->id, true,
-                      deadline_in(opt_u64(s->opts, NULL, "recover-timeout")),
+    rc = settle_until(&st, deadline_in(opt_u64(s->opts, NULL,
+                                               "recover-timeout")),
                       &quiet, &outcome);
     err_done(&quiet);
     if ( rc )

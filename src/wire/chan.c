@@ -167,6 +167,11 @@ int chan_fd(const struct chan *c)
     return c->in.fd;
 }
 
+int chan_out_fd(const struct chan *c)
+{
+    return c->out.fd;
+}
+
 const char *chan_name(const struct chan *c)
 {
     return c->name;

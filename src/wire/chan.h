@@ -93,8 +93,9 @@ int chan_open_pair(int in_fd, int out_fd, const char *name,
                    const struct cancel *cancel, struct err *e,
                    struct chan **ret_chan);
 void chan_close(struct chan *c);
-/* The one that is read. */
+/* The one that is read, and the one that is written. */
 int chan_fd(const struct chan *c);
+int chan_out_fd(const struct chan *c);
 const char *chan_name(const struct chan *c);
 
 /* A transfer in which no byte moves for so long fails with -ETIMEDOUT;

@@ -56,7 +56,15 @@ usage 'no name' migrate a ''
 usage 'NAME=VALUE' migrate --set bandwidth a b
 usage 'needs a value' migrate a b --bandwidth
 usage 'takes no value' migrate --json=1 a b
-usage 'not needed' migrate -s ssh a b
+usage 'which?' migrate -s ssh a b:8002
+usage 'which?' migrate -s ssh --tcp a b
+usage 'no name of a host' migrate a 'b; halt'
+usage 'no name of a host' migrate a -- -oProxyCommand=x
+usage 'no name of a host' migrate a 'b$(x)'
+usage 'command is empty' migrate -s '' a ''
+usage 'configuration goes along' migrate -C f a b
+usage 'number of a domain' migrate -D a b
+usage 'does not listen' receive --stdio --port 1
 usage 'needs a domain and a file' save worker
 usage 'needs a file' restore
 usage 'two configurations' restore -C a b c
@@ -125,7 +133,8 @@ complete_words() { # WORDS...: what the last one is completed to
 }
 same 'it completes commands' "$(complete_words xmig re)" 'receive recover report restore'
 same 'it completes options of a command' \
-    "$(complete_words xmig receive --)" '--json --listen --once --port --set --trusted-peers'
+    "$(complete_words xmig receive --)" \
+    '--json --listen --once --port --set --stdio --trusted-peers'
 matches 'it completes the library'"'"'s options of migrate' \
     "$(complete_words xmig -v migrate --down)" '^--downtime-limit$'
 if command -v groff >/dev/null; then
