@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <libxl_utils.h>
 
 #include "libxl-hooks.h"
@@ -96,4 +97,31 @@ int config_harmless(const libxl_domain_config *cfg, char *why, size_t room)
            "with --trusted-peers, if all who can connect are");
 
     return -EACCES;
+}
+
+/*
+ * A block device is handed to the guest past this host's caches, and opening
+ * it reads nothing.  What is behind a file or a script may have been read
+ * here, by the backend or by udev, while the guest still wrote it elsewhere.
+ */
+static bool is_plain_device(const libxl_device_disk *disk)
+{
+    struct stat st;
+
+    return (disk->backend == LIBXL_DISK_BACKEND_PHY ||
+            disk->backend == LIBXL_DISK_BACKEND_UNKNOWN) &&
+           disk->format == LIBXL_DISK_FORMAT_RAW && !disk->script &&
+           !disk->is_cdrom && disk->pdev_path &&
+           !stat(disk->pdev_path, &st) && S_ISBLK(st.st_mode);
+}
+
+bool config_is_late(const libxl_domain_config *cfg)
+{
+    int i;
+
+    for ( i = 0; i < cfg->num_disks; i++ )
+        if ( !is_plain_device(&cfg->disks[i]) )
+            return true;
+
+    return cfg->num_p9s;
 }

@@ -29,7 +29,8 @@
 struct incoming
 {
     struct call call;
-    libxl_domain_config cfg;
+    libxl_domain_config cfg;     /* the thread's while that runs */
+    bool late;
     int ours, theirs;            /* the socket */
     int ended;                   /* readable when libxl has returned */
     pthread_t thread;
@@ -133,9 +134,7 @@ static int take_hello(struct incoming *in, struct xmig_made *ret, char *why,
     ret->domid = h.domid;
     ret->store_port = h.store_port;
     ret->console_port = h.console_port;
-    /* What is opened before the guest has stopped at the source may be
-     * stale: of disks, not of network interfaces. */
-    ret->late = in->cfg.num_disks || in->cfg.num_p9s;
+    ret->late = in->late;
     ret->handle = in;
 
     return 0;
@@ -157,6 +156,7 @@ static int parse(struct incoming *in, const struct create_opts *o,
         return rc;
     free(cfg->c_info.name);
     cfg->c_info.name = strdup(name);
+    in->late = config_is_late(cfg);
     cfg->c_info.domid = 0;       /* any */
 
     return cfg->c_info.name ? 0 : -ENOMEM;

@@ -49,6 +49,9 @@ int config_carried(const libxl_domain_config *cfg, char *why, size_t room);
 /* A configuration that came from a peer who is not trusted. */
 int config_harmless(const libxl_domain_config *cfg, char *why, size_t room);
 
+/* Its devices must not be opened before the guest has stopped elsewhere. */
+bool config_is_late(const libxl_domain_config *cfg);
+
 /* ---- A domain that comes in (libxl-create.c) ---------------------------- */
 
 struct create_opts
