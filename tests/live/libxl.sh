@@ -36,7 +36,7 @@ nodes() {
 files() { # of libxl's, and journals
     run_xl "$1" sh -c 'ls -d /var/lib/xen/userdata-*' 2>/dev/null
     # (one that was abandoned waits to be asked)
-    grep -Ls state=ABANDONED "$WORK/$1/xmig"/*
+    grep -Ls state=ABANDONED "$WORK/$1/xmig"/*.{source,destination}
 }
 clean() {
     local left

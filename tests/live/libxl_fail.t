@@ -19,7 +19,7 @@ stays() {
     check "$1: the guest runs on" lives
     same "$1: under its name" "$(name_at a)" w
     check "$1: nothing is left at the destination" clean b
-    same "$1: no journal is open" "$(ls "$WORK/a/xmig" 2>/dev/null)" ''
+    same "$1: no journal is open" "$(ls "$WORK/a/xmig" | grep source)" ''
 }
 says() { matches "$1: it says why" "$(cat "$WORK/migrate.out")" "$2"; }
 failed() { # WHAT PATTERN
@@ -161,7 +161,7 @@ run a "$XMIG" recover --fenced w >"$WORK/migrate.out" 2>&1
 same 'who has fenced the destination gets it back' $? 0 || logs
 check 'it goes on' lives
 same 'under its name' "$(run_xl a xl list | awk 'NR > 2 { print $1 }')" w
-rm -f "$WORK/b/xmig/"*
+rm -f "$WORK/b/xmig/"*.destination
 
 # ---- after all that -----------------------------------------------------------------------
 move a b w
