@@ -87,6 +87,19 @@ int engine_verdict(struct session *s, const struct round_stats *st,
     return 0;
 }
 
+void engine_suspending(struct session *s)
+{
+    const struct mech_end_ops *ops;
+    unsigned int i;
+
+    for ( i = 0; i < s->nr_setup; i++ )
+    {
+        ops = ops_of(s, i);
+        if ( ops && ops->suspending )
+            ops->suspending(s, s->priv[i]);
+    }
+}
+
 int engine_switchover(struct session *s)
 {
     const struct mech_end_ops *ops;

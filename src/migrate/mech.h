@@ -85,6 +85,10 @@ struct mech_end_ops
     int (*verdict)(struct session *s, void *priv,
                    const struct round_stats *st, enum mech_verdict *ret);
 
+    /* The guest has been asked to suspend, and should lose no time.  Where a
+     * toolstack asks it, this op is passed over. */
+    void (*suspending)(struct session *s, void *priv);
+
     /* The guest has been suspended and runs nowhere. */
     int (*switchover)(struct session *s, void *priv);
 

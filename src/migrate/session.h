@@ -127,6 +127,7 @@ int engine_select(struct session *s, struct sendset *set,
                   enum mech_phase phase);
 int engine_verdict(struct session *s, const struct round_stats *st,
                    enum mech_verdict *ret);
+void engine_suspending(struct session *s);
 int engine_switchover(struct session *s);
 /* A control record of a mechanism's id.  -EPROTO: none of the plan's. */
 int engine_record(struct session *s, const struct wire_record *rec);

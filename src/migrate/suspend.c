@@ -129,6 +129,8 @@ static int ask(struct suspend *su)
         rc = store_suspend_request(su->store, su->err, su->domid);
     if ( rc )
         su->asked = false;
+    else if ( su->on_asked )
+        su->on_asked(su->data);
 
     return rc;
 }

@@ -22,6 +22,10 @@ struct suspend
     struct hv_port *port;        /* NULL: by xenstore */
     struct store_watch *watch;
     bool asked;                  /* and it can't be taken back */
+    /* Called when the guest has been asked, before it is waited for; set by
+     * the owner, may be NULL. */
+    void (*on_asked)(void *data);
+    void *data;                  /* of on_asked */
 };
 
 int suspend_open(struct suspend *su, struct hv *hv, struct store *st,

@@ -112,6 +112,11 @@ static int send_state_end(struct source *src)
     return conn_send(src->ctl, WIRE_STATE_END, buf, len);
 }
 
+static void asked(void *data)
+{
+    engine_suspending(data);
+}
+
 /* ---- Switch-over -------------------------------------------------------- */
 
 int switchover(struct source *src)
@@ -131,6 +136,8 @@ int switchover(struct source *src)
     stats_phase(s->stats, XMIG_PHASE_SWITCHOVER);
     stats_tell(s->stats);
 
+    src->su.on_asked = asked;
+    src->su.data = s;
     src->suspend_begin_us = t0 = clock_now_us();
     rc = suspend_guest(&src->su, opt_u64(s->opts, NULL, "suspend-timeout"),
                        s->stop, still_here, src, &info);

@@ -112,7 +112,6 @@ static int source_verdict(struct session *s, void *priv,
 {
     struct precopy *pc = priv;
     struct policy *p = &pc->policy;
-    unsigned int throttle = p->throttle;
     enum policy_why why;
     char text[480];
 
@@ -121,9 +120,7 @@ static int source_verdict(struct session *s, void *priv,
     *ret = policy_decide(p, st, &why);
     LOG_DEBUG(s->logger, "precopy: round %u: %s", st->round,
               policy_why_text(why));
-    /* Where it can't be done, once is enough to know. */
-    if ( p->throttle != throttle && throttle_set(&pc->throttle, s,
-                                                 p->throttle) )
+    if ( throttle_set(&pc->throttle, s, p->throttle) )
         p->throttle = p->max_throttle;
     if ( why == POLICY_WAITING || (*ret != MECH_GO_ON &&
                                    policy_over_limit(p, st)) )
@@ -138,12 +135,18 @@ static int source_verdict(struct session *s, void *priv,
                    "%s", st->round + 1, text);
 }
 
-/* It stands still, and may go on here. */
-static int source_switchover(struct session *s, void *priv)
+/* To suspend is the guest's own work; but before it was asked it would use
+ * the freedom to dirty all that was sent. */
+static void source_suspending(struct session *s, void *priv)
 {
     struct precopy *pc = priv;
 
     throttle_end(&pc->throttle, s);
+}
+
+static int source_switchover(struct session *s, void *priv)
+{
+    source_suspending(s, priv);
 
     return 0;
 }
@@ -160,6 +163,7 @@ static void source_cleanup(struct session *s, void *priv, bool ok)
 static const struct mech_end_ops source = {
     .setup = source_setup,
     .verdict = source_verdict,
+    .suspending = source_suspending,
     .switchover = source_switchover,
     .cleanup = source_cleanup,
 };

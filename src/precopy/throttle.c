@@ -41,12 +41,19 @@ int throttle_set(struct throttle *t, struct session *s, unsigned int percent)
     struct err e;
     int rc;
 
+    if ( percent == t->percent )
+        return 0;
+    if ( t->failed )
+        return -EOPNOTSUPP;
     err_init(&e);
     t->held = true;
     rc = cpucap_hold(s->hv, s->store, &e, s->domid,
                      (used * (100 - percent) + 50) / 100);
     if ( rc )
+    {
+        t->failed = true;
         LOG_WARN(s->logger, "the guest can't be slowed down: %s", e.rec.text);
+    }
     else
     {
         t->percent = percent;
@@ -67,6 +74,7 @@ void throttle_end(struct throttle *t, struct session *s)
     struct hv_domain info;
     struct err e;
 
+    t->percent = 0;
     if ( !t->held )
         return;
     err_init(&e);

@@ -13,6 +13,8 @@ host_start a --memory 256
 host_start b --memory 256
 boot a w 'program=dirty size=16M order=sequential publish=100ms' 48 1
 right() { await "$1" "$2" 'data/verdict=ok*' 60; }
+# It gets its name just after it runs; sets dom.
+arrived() { dom=$(domid_of b w); [ -n "$dom" ]; }
 lives() { "$EMU" wait --node data/writes --change --timeout 20 "$WORK/$1" "$2"; }
 cap() { run "$1" "$DO" cap "$2"; }
 notes() { run "$1" xenstore-ls /tool/xmig 2>/dev/null | grep -c cap-; }
@@ -40,7 +42,7 @@ migrate a w --bandwidth 40 --downtime-limit "$limit" --abort-if-busy --json
 same "with the limit that was named ($limit ms) it finishes" $status 0 || logs
 took=$(figure downtime)
 check "and keeps to it ($took ms)" [ "$took" -le $((limit + limit / 2)) ]
-dom=$(domid_of b w)
+until_ok 20 arrived
 matches 'its memory is right' "$(right b "$dom")" resumes=1
 stop_receiver
 move b a w
@@ -75,8 +77,9 @@ same 'slowed down it finishes' $status 0 || logs
 slower=$(figure cpu-throttle-percentage)
 check "it is reported by how much ($slower %)" [ "$slower" -ge 20 ]
 took=$(figure downtime)
-check "within the limit, nearly ($took ms)" [ "$took" -le 100 ]
-dom=$(domid_of b w)
+# Unhindered it would be the 400 ms that all of it takes.
+check "within the limit, nearly ($took ms)" [ "$took" -le 200 ]
+until_ok 20 arrived
 same 'it has no cap there' "$(cap b "$dom")" 0
 same 'and no note is left' "$(notes a)$(notes b)" 00
 matches 'its memory is right' "$(right b "$dom")" resumes=

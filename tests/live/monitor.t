@@ -17,6 +17,8 @@ key() { # HOST KEY: of the one migration that runs there
     x "$1" status --json 2>/dev/null | sed -n "s/^ *\"$2\":\"\{0,1\}\([^\",]*\).*/\1/p" | tail -1
 }   # the last of its name: figures come first
 state_is() { [ "$(key "$1" state)" = "$2" ]; }
+# It gets its name just after it runs; sets dom.
+arrived() { dom=$(domid_of b w); [ -n "$dom" ]; }
 lives() { "$EMU" wait --node data/writes --change --timeout 20 "$WORK/$1" "$2"; }
 nothing_at() { [ -z "$("$EMU" list "$WORK/$1" | awk 'NR > 1 && $2 != 0')" ]; }
 open_journals() {
@@ -80,7 +82,7 @@ matches 'having seen the end' "$(tail -n 1 "$WORK/watch.out")" \
     '"status":"completed".*"end":true'
 same 'progress never ran backwards' "$(grep -oE '"progress-permille":[0-9]+' \
     "$WORK/watch.out" | cut -d: -f2 | sort -nc 2>&1)" ''
-dom=$(domid_of b w)
+until_ok 20 arrived
 matches 'the guest finds its memory right' "$(await b "$dom" 'data/verdict=ok*' 60)" resumes=1
 stop_receiver
 move b a w

@@ -194,6 +194,10 @@ void domain_cap(struct domain *d, unsigned int percent)
     d->cap_used_ns = 0;
     atomic_store(&d->cap_percent, percent);
     pthread_mutex_unlock(&d->cap_lock);
+    /* Those that are parked look again. */
+    pthread_mutex_lock(&d->sched_lock);
+    wake_all(d);
+    pthread_mutex_unlock(&d->sched_lock);
 }
 
 static uint64_t thread_ns(void)
