@@ -452,7 +452,7 @@ static double draw_body(FILE *f, const struct report *r)
     y += 64;
     if ( r->downtime_ms > 0 )
         y = draw_downtime(f, r, y) + 16;
-    if ( r->verdict[0] )
+    if ( r->verdict[0] && !strstr(r->text, r->verdict) )
         y = put_paragraph(f, LEFT, y, r->verdict, 135);
     return y;
 }

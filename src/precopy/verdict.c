@@ -26,6 +26,15 @@ static size_t add(char *buf, size_t room, size_t len, const char *text)
     return len + (r > 0 ? (size_t)r : 0);
 }
 
+/* Did it write to all there is while that was sent?  Then it may write much
+ * faster than can be seen. */
+static bool is_saturated(const struct round_stats *st)
+{
+    uint64_t most = st->working_set_pages / 10 * 9;
+
+    return st->round && st->dirty_pages >= most && st->sent_pages >= most;
+}
+
 /* MiB/s that would do: faster than the guest writes, or fast enough for all
  * that it writes to at once. */
 static double wanted_rate(const struct policy *p,
@@ -38,7 +47,8 @@ static double wanted_rate(const struct policy *p,
                      ? (double)(p->downtime_limit_us - fixed_us) / 1e6 : 0;
     double whole = limit_s > 0 ? set / limit_s : 1e9;
 
-    return dirty * FASTER < whole ? dirty * FASTER : whole;
+    return dirty * FASTER < whole && !is_saturated(st) ? dirty * FASTER
+                                                       : whole;
 }
 
 void policy_verdict(const struct policy *p, const struct round_stats *st,
@@ -49,12 +59,13 @@ void policy_verdict(const struct policy *p, const struct round_stats *st,
     double set = (double)st->working_set_pages * 4096 / MIB;
     double want = wanted_rate(p, st, dirty), slow;
     unsigned long pause_ms = (unsigned long)(st->expected_downtime_us / 1000);
+    bool many = is_saturated(st);
     char text[160];
     size_t len = 0;
 
     snprintf(text, sizeof(text), "it does not converge: the guest dirties "
-             "%.1f MiB/s and %.1f MiB/s are sent; it writes to %.1f MiB over "
-             "and over", dirty, link, set);
+             "%s%.1f MiB/s and %.1f MiB/s are sent; it writes to %.1f MiB "
+             "over and over", many ? "at least " : "", dirty, link, set);
     len = add(buf, room, len, text);
 
     snprintf(text, sizeof(text), "; --downtime-limit %lu would let it finish "
@@ -62,10 +73,10 @@ void policy_verdict(const struct policy *p, const struct round_stats *st,
              pause_ms + pause_ms / 10 + 1, pause_ms,
              (unsigned long)(p->downtime_limit_us / 1000));
     len = add(buf, room, len, text);
-    if ( st->bandwidth_bps && want > link )
+    if ( st->bandwidth_bps && want > link && want < 1e6 )
     {
-        snprintf(text, sizeof(text), "; --bandwidth %.0f (now %.0f) would "
-                 "send faster than it writes", want + 0.5,
+        snprintf(text, sizeof(text), "; --bandwidth %.0f (now %.0f), if the "
+                 "network has that, would bring it below the limit", want + 1,
                  (double)st->bandwidth_bps / MIB);
         len = add(buf, room, len, text);
     }
@@ -73,7 +84,8 @@ void policy_verdict(const struct policy *p, const struct round_stats *st,
     if ( !p->auto_converge && slow <= p->max_throttle )
     {
         snprintf(text, sizeof(text), "; --auto-converge on would slow it "
-                 "down by about %.0f %%", slow > 20 ? slow : 20);
+                 "down by %s %.0f %% and so bring it below the limit",
+                 many ? "at least" : "about", slow > 20 ? slow : 20);
         add(buf, room, len, text);
     }
     else if ( p->throttle )

@@ -30,11 +30,11 @@ unmoved() { # WHAT
 # ---- what is said -------------------------------------------------------------
 migrate a w "${slow[@]}" --max-iters 4 --abort_if_busy
 unmoved 'too busy'
-said 'it is said what it does' 'does not converge: the guest dirties [0-9.]+ MiB/s and [0-9.]+ MiB/s are sent'
+said 'it is said what it does' 'does not converge: the guest dirties at least [0-9.]+ MiB/s and [0-9.]+ MiB/s are sent'
 said 'how much it writes to' 'writes to 1[56789]\.[0-9] MiB'
 said 'which limit would do' '--downtime-limit [0-9]+ would let it finish'
 said 'which bandwidth' '--bandwidth [0-9]+ \(now 40\)'
-said 'and that it could be slowed down' '--auto-converge on would slow it down by about [0-9]+ %'
+said 'and that it could be slowed down' '--auto-converge on would slow it down by at least [0-9]+ %'
 limit=$(grep -oE 'downtime-limit [0-9]+' "$WORK/migrate.out" | head -1 | grep -oE '[0-9]+')
 
 # ---- the remedies are true ------------------------------------------------------

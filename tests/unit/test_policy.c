@@ -427,9 +427,28 @@ static void the_verdict_names_figures_and_remedies(void **state)
     assert_non_null(strstr(text, "100.0 MiB/s are sent"));
     assert_non_null(strstr(text, "writes to 200.0 MiB"));
     assert_non_null(strstr(text, "--downtime-limit 2201"));
-    assert_non_null(strstr(text, "--bandwidth 300 (now 100)"));
+    assert_non_null(strstr(text, "--bandwidth 301 (now 100)"));
     assert_non_null(strstr(text, "--auto-converge on would slow it down by "
                            "about 65 %"));
+}
+
+static void a_guest_that_writes_to_all_of_it_may_be_faster(void **state)
+{
+    struct policy p = make();
+    struct round_stats st = round_of(5, 25600, 25600);
+    char text[480];
+
+    (void)state;
+    p.downtime_limit_us = 200000;
+    st.duration_us = 1000000;
+    st.goodput_bps = 100ull << 20;
+    st.bandwidth_bps = 100ull << 20;
+    st.expected_downtime_us = 1000000;
+    policy_verdict(&p, &st, text, sizeof(text));
+    assert_non_null(strstr(text, "dirties at least 100.0 MiB/s"));
+    /* All 100 MiB have to go within the limit. */
+    assert_non_null(strstr(text, "--bandwidth 501 (now 100)"));
+    assert_non_null(strstr(text, "down by at least 30 %"));
 }
 
 static void the_verdict_offers_nothing_that_would_not_help(void **state)
@@ -487,6 +506,7 @@ int main(void)
         cmocka_unit_test(the_throttle_has_an_end),
         cmocka_unit_test(nobody_is_slowed_down_unasked),
         cmocka_unit_test(the_verdict_names_figures_and_remedies),
+        cmocka_unit_test(a_guest_that_writes_to_all_of_it_may_be_faster),
         cmocka_unit_test(the_verdict_offers_nothing_that_would_not_help),
         cmocka_unit_test(every_reason_has_a_text),
     };
