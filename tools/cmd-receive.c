@@ -166,19 +166,21 @@ static int receive(const struct command *cmd, const struct where *w,
     return status;
 }
 
+static const struct arg_opt opts[] = {
+    { 256, "listen", true },
+    { 257, "port", true },
+    { 258, "once", false },
+    { 259, "json", false },
+    { 260, "set", true },
+    { 261, "trusted-peers", false },
+    { 'e', NULL, false },                /* xl: nothing waits */
+    { 262, "stdio", false },
+    { 'h', "help", false },
+    { 0, NULL, false },
+};
+
 int cmd_receive(const struct command *cmd, int argc, char **argv)
 {
-    static const struct arg_opt opts[] = {
-        { 256, "listen", true },
-        { 257, "port", true },
-        { 258, "once", false },
-        { 259, "json", false },
-        { 260, "set", true },
-        { 261, "trusted-peers", false },
-        { 262, "stdio", false },
-        { 'h', "help", false },
-        { 0, NULL, false },
-    };
     struct receiver r = { .lock = PTHREAD_MUTEX_INITIALIZER };
     struct settings settings = { 0 };
     struct where w = { 0 };
@@ -205,6 +207,9 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
             break;
         case 260:
             status = cli_settings_word(&settings, cmd, a.value);
+            break;
+        case 'e':
+            libxl_hooks_no_watch();
             break;
         case 261:
             libxl_hooks_trust_peers();

@@ -47,6 +47,7 @@ int cmd_status(const struct command *cmd, int argc, char **argv);
 int cmd_cancel(const struct command *cmd, int argc, char **argv);
 int cmd_set(const struct command *cmd, int argc, char **argv);
 int cmd_report(const struct command *cmd, int argc, char **argv);
+int cmd_watch(const struct command *cmd, int argc, char **argv);
 int cmd_recover(const struct command *cmd, int argc, char **argv);
 int cmd_dump(const struct command *cmd, int argc, char **argv);
 int cmd_options(const struct command *cmd, int argc, char **argv);

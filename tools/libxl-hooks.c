@@ -4,24 +4,26 @@
  * own, as they come from several threads.
  */
 #include <errno.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <libxl_utils.h>
 #include <xenstore.h>
 
 #include "libxl-hooks.h"
 
 static struct create_opts opts;
+static bool no_watch;
 
-/* Every domain that libxl has made has a node of its own. */
-static bool manages(void *data, uint32_t domid)
+bool libxl_manages(uint32_t domid)
 {
     struct xs_handle *xs = xs_open(0);
     char path[32], *value = NULL;
     unsigned int len;
 
-    (void)data;
     snprintf(path, sizeof(path), "/libxl/%u", domid);
     if ( xs )
         value = xs_read(xs, XBT_NULL, path, &len);
@@ -29,6 +31,13 @@ static bool manages(void *data, uint32_t domid)
     xs_close(xs);
 
     return value;
+}
+
+static bool manages(void *data, uint32_t domid)
+{
+    (void)data;
+
+    return libxl_manages(domid);
 }
 
 static int describe(void *data, uint32_t domid, char **ret_config, char *why,
@@ -120,6 +129,28 @@ static int discard(void *data, void *handle, char *why, size_t room)
     return libxl_discard(handle, why, room);
 }
 
+/* Somebody has to restart it when it reboots: libxl-watch.c.  The process
+ * puts itself into the background. */
+static void running(void *data, uint32_t domid)
+{
+    char number[16];
+    char *argv[] = { "xmig", "watch", number, NULL };
+    pid_t pid;
+
+    (void)data;
+    if ( no_watch )
+        return;
+    snprintf(number, sizeof(number), "%u", domid);
+    if ( !posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ) )
+        while ( waitpid(pid, NULL, 0) < 0 && errno == EINTR )
+            ;
+}
+
+void libxl_hooks_no_watch(void)
+{
+    no_watch = true;
+}
+
 void libxl_hooks_trust_peers(void)
 {
     opts.trust = true;
@@ -136,6 +167,7 @@ void libxl_hooks_install(struct xmig *s, struct xentoollog_logger *logger)
         .create = create,
         .attach = attach,
         .discard = discard,
+        .running = running,
     };
 
     opts.logger = logger;

@@ -8,6 +8,7 @@
 #define LIBXL_HOOKS_H
 
 #include <libxl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,6 +24,10 @@ void libxl_hooks_install(struct xmig *s, struct xentoollog_logger *logger);
  * name disks, scripts or other files are accepted.  Otherwise they are not.
  */
 void libxl_hooks_trust_peers(void);
+/* Start no xmig watch for domains that come in. */
+void libxl_hooks_no_watch(void);
+/* Every domain that libxl has made has a node of its own. */
+bool libxl_manages(uint32_t domid);
 
 /* ---- A conversation with libxl (libxl-call.c) --------------------------- */
 

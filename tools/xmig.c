@@ -56,6 +56,7 @@ const struct command commands[] = {
       "    --stdio       serve the connection on standard input and output;\n"
       "                  xmig migrate starts it by ssh\n"
       "    --json        print a JSON object for each migration\n"
+      "-e                leave no xmig watch behind for domains of libxl\n"
       "    --trusted-peers\n"
       "                  accept domains of libxl that name this host's\n"
       "                  files (disks, scripts) from whoever can connect\n"
@@ -80,6 +81,10 @@ const struct command commands[] = {
     { "report", "[-o FILE.svg] LOG",
       "draw a migration from the log of xmig migrate --log-json",
       "-o, --output FILE where to (the standard output)\n", cmd_report },
+    { "watch", "[-F] DOMAIN",
+      "act on the shutdown of a domain of libxl, as xl create does",
+      "-F                stay in the foreground\n",
+      cmd_watch },
     { "recover", "[--fenced] [DOMAIN]",
       "settle migrations whose outcome is not known",
       "    --fenced      the destination is off and will not come back with\n"

@@ -23,7 +23,7 @@ no_xen() { env -u XMIG_EMU -u LD_LIBRARY_PATH "$XMIG" "$@"; }
 same_status 'help' 0 "$XMIG" help
 commands=$(sed -n 's/^  \([a-z]*\) .*/\1/p' "$WORK/out")
 same 'help lists the commands' "$(xargs <<<"$commands")" \
-    'list save restore migrate receive status cancel set report recover dump options help version'
+    'list save restore migrate receive status cancel set report watch recover dump options help version'
 for c in $commands; do
     same_status "help $c" 0 "$XMIG" help "$c"
     says "help $c has its usage" "^usage: xmig $c "

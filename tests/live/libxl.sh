@@ -6,6 +6,8 @@
 need_xl
 export PATH="$XENBIN:$PATH"
 
+receive_opts=(-e)
+
 # xmig needs libxl's directories, as xl does.
 run() { run_xl "$@"; }
 

@@ -19,7 +19,7 @@ stays() {
     check "$1: the guest runs on" lives
     same "$1: under its name" "$(name_at a)" w
     check "$1: nothing is left at the destination" clean b
-    same "$1: no journal is open" "$(ls "$WORK/a/xmig" | grep source)" ''
+    same "$1: no journal is open" "$(find "$WORK/a/xmig" -maxdepth 1 -name "*.source")" ''
 }
 says() { matches "$1: it says why" "$(cat "$WORK/migrate.out")" "$2"; }
 failed() { # WHAT PATTERN

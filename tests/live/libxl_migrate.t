@@ -103,6 +103,26 @@ check 'nothing is left at the source' clean a
 check 'xl destroy works' run_xl b xl destroy srv
 check 'nothing is left at the destination' clean b
 
+# ---- watched ---------------------------------------------------------------------
+xl_boot a w 'program=dirty size=8M rate=20M' 32 1
+receive_opts=()
+move a b w
+same 'moved to be watched' "$status" 0 || logs
+right b "$dom" >/dev/null
+before=$dom
+again() { dom=$(domid_of b w); [ -n "$dom" ] && [ "$dom" != "$before" ]; }
+check 'xl reboot works' run_xl b xl reboot w
+check 'the domain is made anew' eventually 30 again
+up() { again && await b "$dom" data/state=running 10 >/dev/null 2>&1; }
+check 'and comes up' eventually 30 up
+same 'under its name' "$(run_xl b xl list | awk 'NR > 2 { print $1 }')" w
+move b a w
+same 'it is watched when it moves on' "$status" 0 || logs
+check 'and not any more where it was' clean b
+check 'xl shutdown works' run_xl a xl shutdown w
+check 'it is destroyed then, and nothing is left' clean a
+receive_opts=(-e)
+
 # ---- saved ---------------------------------------------------------------------
 xl_boot a s 'program=dirty size=8M rate=20M' 32 1
 check 'xmig save -c leaves it libxl'\''s' run a "$XMIG" save -c s "$WORK/s.save"

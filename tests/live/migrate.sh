@@ -22,6 +22,7 @@ until_ok() {
     done
     return 0
 }
+receive_opts=()
 # receive HOST [ENV=V...] [-- OPTION...]: starts a receiver; sets receiver.
 receive() {
     local host=$1 env=()
@@ -30,7 +31,7 @@ receive() {
     [ $# -eq 0 ] || shift
     while listening $port; do port=$((port + 1)); done
     run "$host" env "${env[@]}" "$XMIG" receive --listen "127.0.0.1:$port" \
-        "$@" >"$WORK/receive.out" 2>&1 &
+        "${receive_opts[@]}" "$@" >"$WORK/receive.out" 2>&1 &
     receiver=$!
     children+=("$receiver")
     until_ok 20 listening $port || bail 'no receiver' "$(cat "$WORK/receive.out")"
