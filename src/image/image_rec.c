@@ -150,6 +150,7 @@ static int check_type_length(const struct image_rhdr *rec,
     {
     case IMAGE_END:
     case IMAGE_STATIC_DATA_END:
+    case IMAGE_VERIFY:
         return check_length(rec, 0, 0, 0, 1, why);
 
     case IMAGE_PAGE_DATA:
@@ -201,10 +202,11 @@ static int check_order(const struct image_state *st,
     if ( !is_static && st->version >= 3 &&
          !(st->seen & SEEN(IMAGE_STATIC_DATA_END)) )
         return refuse(why, -EPROTO, "%s record before STATIC_DATA_END", name);
-    if ( rec->type == IMAGE_PAGE_DATA && st->seen & SEEN_STATE )
-        return refuse(why, -EPROTO, "PAGE_DATA record behind the state of the"
-                      " domain");
-    if ( SEEN(rec->type) & SEEN_STATE &&
+    if ( (rec->type == IMAGE_PAGE_DATA || rec->type == IMAGE_VERIFY) &&
+         st->seen & SEEN_STATE )
+        return refuse(why, -EPROTO, "%s record behind the state of the"
+                      " domain", name);
+    if ( (SEEN(rec->type) & SEEN_STATE || rec->type == IMAGE_VERIFY) &&
          !(st->seen & SEEN(IMAGE_PAGE_DATA)) )
         return refuse(why, -EPROTO, "%s record before any PAGE_DATA", name);
     if ( rec->type == IMAGE_END && !(st->seen & SEEN(IMAGE_HVM_CONTEXT)) )
@@ -237,12 +239,8 @@ int image_check_record(struct image_state *st, const struct image_rhdr *rec,
     case IMAGE_STATIC_DATA_END:
     case IMAGE_CPUID_POLICY:
     case IMAGE_MSR_POLICY:
-        break;
-
     case IMAGE_VERIFY:
-        return refuse(why, -EPROTONOSUPPORT, "VERIFY record: the image was"
-                      " saved in Xen's debugging mode, which is not read"
-                      " here");
+        break;
 
     case IMAGE_CHECKPOINT:
     case IMAGE_DIRTY_PFN_LIST:

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "describe.h"
+#include "log.h"
 
 /* Xen up to 4.13 sent it among the parameters; it is none any more. */
 #define PARAM_PAE_ENABLED 4u
@@ -110,6 +111,10 @@ static int take_record(struct image_load *ld)
     case IMAGE_PAGE_DATA:
         return take_pages(ld);
 
+    case IMAGE_VERIFY:
+        ld->mem.verify = true;
+        return 0;
+
     case IMAGE_TSC_INFO:
         return take_tsc(ld);
 
@@ -123,6 +128,23 @@ static int take_record(struct image_load *ld)
         return 0;
     }
     return 0;                            /* END, or an optional one */
+}
+
+/* Xen's debugging mode sends all pages twice.  As stock does: a page that
+ * differs is told and no more, as a device may have written to it. */
+static void tell_verified(const struct image_load *ld)
+{
+    const struct restore_mem *m = &ld->mem;
+
+    if ( m->differing_pages )
+        LOG_ERROR(ld->logger, "domain %u: of %lu pages verified %lu differ, "
+                  "the first at gfn %#lx", ld->domid,
+                  (unsigned long)m->verified_pages,
+                  (unsigned long)m->differing_pages,
+                  (unsigned long)m->differing_gfn);
+    else if ( m->verify )
+        LOG_INFO(ld->logger, "domain %u: %lu pages verified", ld->domid,
+                 (unsigned long)m->verified_pages);
 }
 
 /* What no domain can do without. */
@@ -159,6 +181,8 @@ int image_load(struct image_load *ld)
         if ( rc )
             return rc;
     } while ( ld->reader.rec.type != IMAGE_END );
+
+    tell_verified(ld);
 
     return check_rings(ld);
 }

@@ -12,6 +12,7 @@
 struct image_load
 {
     /* set by the caller, borrowed */
+    struct xentoollog_logger *logger;
     struct hv *hv;
     struct err *err;
     struct image_in *in;

@@ -136,6 +136,7 @@ int xmig_image_restore(struct xmig *x, uint32_t domid, int fd,
     im.rings.store_domid = rings->store_domid;
     im.rings.console_port = rings->console_port;
     im.rings.console_domid = rings->console_domid;
+    im.load.logger = x->logger;
     im.load.hv = x->hv;
     im.load.err = &x->err;
     im.load.in = &im.in;

@@ -182,6 +182,7 @@ static int read_image(struct restore *rs)
     struct image_load *ld = &rs->load;
     int rc;
 
+    ld->logger = rs->x->logger;
     ld->hv = rs->x->hv;
     ld->err = rs->err;
     ld->in = &rs->in;

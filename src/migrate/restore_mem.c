@@ -125,6 +125,22 @@ static int shape(struct restore_mem *m, const struct image_reader *r)
     return rc;
 }
 
+static void compare(struct restore_mem *m, const uint8_t *there,
+                    const uint64_t *gfns, size_t count)
+{
+    size_t i;
+
+    for ( i = 0; i < count; i++ )
+    {
+        if ( !memcmp(there + i * PAGE_BYTES, m->pages + i * PAGE_BYTES,
+                     PAGE_BYTES) )
+            continue;
+        if ( !m->differing_pages++ )
+            m->differing_gfn = gfns[i];
+    }
+    m->verified_pages += count;
+}
+
 int restore_mem_batch(struct restore_mem *m, struct image_reader *r,
                       bool *ret_stream)
 {
@@ -146,11 +162,14 @@ int restore_mem_batch(struct restore_mem *m, struct image_reader *r,
         rc = image_read_some_pages(r, m->pages, count);
         if ( rc )
             *ret_stream = true;
+        else if ( m->verify )
+            compare(m, (uint8_t *)addr + at * PAGE_BYTES, m->gfns + at,
+                    count);
         else
             pages_store((uint8_t *)addr + at * PAGE_BYTES, m->pages, count);
     }
     hv_unmap(m->hv, addr, n);
-    if ( !rc )
+    if ( !rc && !m->verify )
         m->data_pages += n;
     return rc;
 }

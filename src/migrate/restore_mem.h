@@ -15,6 +15,11 @@ struct restore_mem
     uint32_t domid;
     struct pageset populated;
     uint64_t data_pages;         /* placed, a gfn counts each time */
+    /* set by the caller: pages that come now are those that came before, and
+     * are compared */
+    bool verify;
+    uint64_t verified_pages, differing_pages;
+    uint64_t differing_gfn;      /* the first */
     /* for one batch */
     uint8_t *pages;              /* read here first: it stays in the cache,
                                     where the guest's frames are cold */

@@ -246,8 +246,24 @@ static void records_of_others_are_refused_by_name(void **s)
     assert_refused(record(st, IMAGE_TOOLSTACK, 8), -EPROTO, "TOOLSTACK");
     assert_refused(record(st, IMAGE_CHECKPOINT, 0), -EPROTONOSUPPORT,
                    "Remus");
-    assert_refused(record(st, IMAGE_VERIFY, 0), -EPROTONOSUPPORT,
-                   "debugging");
+}
+
+static void verify_stands_once_between_pages_and_state(void **s)
+{
+    struct image_state none = AFTER(IMAGE_STATIC_DATA_END);
+    struct image_state st = AFTER(IMAGE_STATIC_DATA_END, IMAGE_PAGE_DATA);
+    struct image_state end = AFTER(IMAGE_STATIC_DATA_END, IMAGE_PAGE_DATA,
+                                   IMAGE_TSC_INFO);
+    struct image_state twice = AFTER(IMAGE_STATIC_DATA_END, IMAGE_PAGE_DATA,
+                                     IMAGE_VERIFY);
+
+    (void)s;
+    assert_int_equal(record(st, IMAGE_VERIFY, 0), 0);
+    assert_int_equal(record(twice, IMAGE_PAGE_DATA, 4112), 0);
+    assert_refused(record(st, IMAGE_VERIFY, 8), -EPROTO, "8 bytes");
+    assert_refused(record(none, IMAGE_VERIFY, 0), -EPROTO, "before any");
+    assert_refused(record(end, IMAGE_VERIFY, 0), -EPROTO, "behind the state");
+    assert_refused(record(twice, IMAGE_VERIFY, 0), -EPROTO, "second");
 }
 
 static void wrong_lengths_are_refused(void **s)
@@ -444,6 +460,7 @@ int main(void)
         cmocka_unit_test(nothing_follows_end),
         cmocka_unit_test(unknown_records_are_refused_unless_optional),
         cmocka_unit_test(records_of_others_are_refused_by_name),
+        cmocka_unit_test(verify_stands_once_between_pages_and_state),
         cmocka_unit_test(wrong_lengths_are_refused),
         cmocka_unit_test(page_counts_must_fit),
         cmocka_unit_test(page_entries_are_judged),
