@@ -372,7 +372,8 @@ int rounds_last_start(struct rounds *r)
 
     if ( rc )
         return rc;
-    r->last_by_threads = r->set.pending.count > LAST_INLINE_PAGES;
+    r->last_pages = r->set.pending.count;
+    r->last_by_threads = r->last_pages > LAST_INLINE_PAGES;
     if ( r->last_by_threads )
         mover_start(r->mover, r->round, true);
 
@@ -387,7 +388,7 @@ int rounds_last_watch(struct rounds *r)
         return 0;
     mover_counts(r->mover, &before);
 
-    return watch_round(r, -1, r->set.pending.count, &before);
+    return watch_round(r, -1, r->last_pages, &before);
 }
 
 int rounds_last_finish(struct rounds *r)

@@ -52,6 +52,7 @@ struct rounds
     uint64_t working_set_pages;  /* most pages found dirty after a round */
     uint64_t bandwidth_bps;      /* the bucket's rate */
     bool last_by_threads;        /* the last round is the mover's threads' */
+    uint64_t last_pages;         /* in it */
 };
 
 /* What is populated found out; log-dirty on before, if live. */

@@ -128,6 +128,7 @@ same 'and the whole of the stream' "$(cat "$WORK/fake.out.stream")" 'every byte'
 check 'and libxl is told' grep -qa "checkpointed stream .*: $WORK/fake does it" "$WORK/msg"
 
 # ---- failures ----------------------------------------------------------------
+none_at() { ! run_xl "$1" xl list 2>&1 | grep -q mover; }
 alive() { # HOST WHAT
     dom=$(domid_of "$1" mover)
     check "$2" "$EMU" wait --node data/writes --change "$WORK/$1" "$dom"
@@ -159,6 +160,22 @@ check 'SIGTERM aborts it' [ $? -ne 0 ]
 check 'by cancelling' said 'cancelled'
 alive b 'and the guest goes on'
 same 'nothing is left at the destination' "$(run_xl a xl list 2>&1 | grep -c mover)" 0
+
+# An interrupt from the terminal: xl is gone, its helper still tidies up.
+: >"$WORK/out"
+LIBXL_SAVE_HELPER=$WORK/pid-helper XMIG_SAVE_HELPER_SET=bandwidth=8 \
+    run_xl b xl migrate -s "$WORK/ssh" mover a >"$WORK/out" 2>&1 &
+xl=$!
+check 'another one has begun' eventually 20 said 'Restoring domain [0-9]+: .* [1-9][0-9]*%'
+pid=$(cat "$WORK/helper.pid")
+kill -KILL "$(awk '{ print $4 }' "/proc/$pid/stat")"
+kill -INT "$pid"
+ended() { [ ! -e "/proc/$pid" ]; }
+check 'an interrupt ends the helper' eventually 20 ended
+wait $xl
+alive b 'and the guest goes on'
+same 'nothing is left at the destination' \
+    "$(eventually 20 none_at a; run_xl a xl list 2>&1 | grep -c mover)" 0
 helper b "$OURS"
 migrates b a 'the next attempt succeeds' || diag "$(cat "$WORK/out")"
 

@@ -15,8 +15,9 @@
 static struct xmig *engine;
 static volatile sig_atomic_t aborted;
 
-/* libxl's way to abort a save. */
-static void on_sigterm(int number)
+/* SIGTERM is libxl's way to abort a save; the others come to the whole of a
+ * terminal's job, and libxl may be gone then. */
+static void on_signal(int number)
 {
     int saved = errno;
 
@@ -30,13 +31,17 @@ static void on_sigterm(int number)
 /* A restore has nothing to put right: libxl destroys the domain. */
 static void set_signals(struct xmig *s, bool save)
 {
-    struct sigaction sa = { .sa_handler = save ? on_sigterm : SIG_DFL };
+    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+    struct sigaction sa = { .sa_handler = save ? on_signal : SIG_DFL };
+    unsigned int i;
     sigset_t set;
 
     engine = s;
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&sa.sa_mask);
-    sigaction(SIGTERM, &sa, NULL);
+    for ( i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++ )
+        if ( i == 0 || save )
+            sigaction(numbers[i], &sa, NULL);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
