@@ -345,6 +345,9 @@ struct xmig_image_hooks
     /* Saving: have the device model log the pages that it writes, or no
      * longer; NULL = there is none. */
     int (*log_devices)(void *data, bool on);
+    /* Saving: on failure resume a guest that the hook suspended, if it offers
+     * an event channel for that: libxl forgets it then. */
+    bool forgets_events;
     /* Restoring: the CPU policy is set, memory comes next; missing:
      * XMIG_IMAGE_NO_*, which the stream did not bring.  May be NULL. */
     int (*static_done)(void *data, unsigned int missing);
@@ -362,7 +365,8 @@ int xmig_image_carried(struct xmig *s, uint32_t domid);
  * Write domid's memory and state to fd, up to END.  Live: while the guest
  * runs, in rounds (options downtime-limit, bandwidth, precopy.*), until the
  * hook suspends it.  It is left suspended, also after a failure of a later
- * step: whether it goes on is the toolstack's to say.  downtime_us of the
+ * step (but see forgets_events): whether it goes on is the toolstack's to
+ * say.  downtime_us of the
  * figures ends with the last byte.
  *
  *   -ECANCELED, -EPIPE, -EBUSY (precopy.abort-if-busy), what a hook returned

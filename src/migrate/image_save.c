@@ -26,6 +26,7 @@ struct image_save
     struct image_out out;
     struct image_tail tail;
     bool devices_logged;
+    bool suspended;
     uint64_t suspend_begin_us;
 };
 
@@ -126,6 +127,7 @@ static int suspend(struct image_save *im, struct hv_domain *ret_info)
     if ( rc )
         return err_set(s->err, rc, "domain %u: its toolstack did not suspend "
                        "it", s->domid);
+    im->suspended = true;
     rc = hv_domain_info(s->hv, s->err, s->domid, ret_info);
     if ( rc )
         return rc;
@@ -208,6 +210,24 @@ static void find_cause(struct image_save *im, int rc)
     err_set(s->err, rc, "save domain %u: %s", s->domid, err_text(rc));
 }
 
+/*
+ * libxl 4.17 takes a guest that it has suspended by event channel for one
+ * that did not respond, and xl migrate then does not resume it.  For others
+ * it does.
+ */
+static void resume_forgotten(struct image_save *im)
+{
+    struct session *s = &im->s;
+    struct suspend su = {
+        .hv = s->hv, .store = s->store, .domid = s->domid,
+    };
+    uint32_t port;
+
+    if ( im->suspended && im->hooks->forgets_events &&
+         !store_suspend_port(s->store, NULL, s->domid, &port) )
+        suspend_resume(&su);
+}
+
 static void tell_end(struct image_save *im)
 {
     struct mover_counts c;
@@ -264,6 +284,8 @@ int xmig_image_save(struct xmig *x, uint32_t domid, int fd, bool live,
     rounds_end(&im.rounds);
     r = log_devices(&im, false);
     rc = rc ? rc : r;
+    if ( rc )
+        resume_forgotten(&im);
 
     engine_cleanup(s, !rc);
     image_tail_done(&im.tail);

@@ -161,6 +161,17 @@ check 'by cancelling' said 'cancelled'
 alive b 'and the guest goes on'
 same 'nothing is left at the destination' "$(run_xl a xl list 2>&1 | grep -c mover)" 0
 
+# Stock xl migrate forgets a guest that it suspended by event channel.
+cat >"$WORK/bad-helper" <<END
+#!/bin/sh
+[ "\$1" != --save-domain ] || export XMIG_EMU_FAULT='domctl:gethvmcontext nth=1 fail=EIO'
+exec $OURS "\$@"
+END
+chmod +x "$WORK/bad-helper"
+LIBXL_SAVE_HELPER=$WORK/bad-helper run_xl b xl migrate -s "$WORK/ssh" mover a >"$WORK/out" 2>&1
+check 'a failure behind the suspension fails the migration' said 'context of vcpus .*Input/output error'
+alive b 'and the guest goes on'
+
 # An interrupt from the terminal: xl is gone, its helper still tidies up.
 : >"$WORK/out"
 LIBXL_SAVE_HELPER=$WORK/pid-helper XMIG_SAVE_HELPER_SET=bandwidth=8 \

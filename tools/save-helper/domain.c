@@ -131,7 +131,10 @@ static void log_figures(const struct args *a, const struct xmig_stats *st)
 
 int domain_save(struct xmig *s, const struct args *args)
 {
-    struct xmig_image_hooks hooks = { .suspend = suspend };
+    struct xmig_image_hooks hooks = {
+        .suspend = suspend,
+        .forgets_events = true,
+    };
     struct xmig_stats st;
     int rc;
 
