@@ -490,6 +490,7 @@ static int parse_name(const char *name, struct journal_info *info)
 static int read_entry(const char *dir, struct journal_entry *ent)
 {
     struct journal *j;
+    struct stat st;
     int rc;
 
     rc = journal_open(dir, ent->info.id, ent->info.role, NULL, &j);
@@ -497,8 +498,11 @@ static int read_entry(const char *dir, struct journal_entry *ent)
         return rc;
     ent->error = rc;
     ent->state = JOURNAL_EMPTY;
+    memset(&ent->changed, 0, sizeof(ent->changed));
     if ( !rc )
     {
+        if ( !fstat(j->fd, &st) )
+            ent->changed = st.st_mtim;
         ent->info = *journal_info(j);
         ent->state = journal_state(j);
         journal_close(j);

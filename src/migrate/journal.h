@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "err.h"
 #include "ident.h"
@@ -135,6 +136,7 @@ struct journal_entry
 {
     struct journal_info info;
     enum journal_state state;
+    struct timespec changed;     /* the last line's time */
     int error;                   /* -EBADMSG, -ENODATA: unreadable; info.role
                                     and info.id are from the file's name */
 };
@@ -145,6 +147,13 @@ struct journal_entry
  */
 int journal_list(const char *dir, bool open_only, struct err *e,
                  struct journal_entry **ret_list, size_t *ret_nr);
+
+/*
+ * Remove the ABANDONED journals of destinations but the newest so many: whose
+ * source asks after that gets UNKNOWN.
+ */
+#define JOURNAL_KEEP 256
+int journal_prune(const char *dir, size_t keep, struct err *e);
 
 /* ---- For tests --------------------------------------------------------- */
 

@@ -183,6 +183,7 @@ void recover_destinations(struct session *s)
         rc = 0;
     }
     free(list);
+    journal_prune(s->state_dir, JOURNAL_KEEP, NULL);
     err_done(&e);
 }
 

@@ -106,6 +106,8 @@ static void migration_ended(struct server *sv, struct dest *d, int rc)
     err_copy(&d->err, &rec);
     stats_copy(&d->stats, &stats);
     if ( rc )
+        journal_prune(s->state_dir, JOURNAL_KEEP, NULL);
+    if ( rc )
         LOG_ERROR(s->logger, "migration of \"%s\" from %s: %s (guest %s)",
                   d->s.name, d->peer, rec.text, xmig_guest_name(rec.guest));
     if ( sv->on_end )
