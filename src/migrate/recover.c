@@ -203,12 +203,49 @@ static void forget_settled(struct session *s, const struct journal_entry *ent)
     journal_close(j);
 }
 
+/* STARTED or ABANDONED, of the cases at the top of this file. */
+static int find_outcome(struct session *s, struct journal *j, enum here here,
+                        const struct peer *peer, bool fenced,
+                        enum wire_outcome_kind *ret)
+{
+    const struct journal_info *info = journal_info(j);
+
+    *ret = WIRE_OUTCOME_ABANDONED;
+    if ( here == HERE_RUNS )
+        return 0;
+
+    switch ( journal_state(j) )
+    {
+    case JOURNAL_WRITTEN:
+        *ret = WIRE_OUTCOME_STARTED;     /* it is in its file */
+        return 0;
+
+    case JOURNAL_EMPTY:
+    case JOURNAL_PREPARING:
+    case JOURNAL_WITHDRAWN:
+        return 0;
+
+    case JOURNAL_PERMIT:
+        if ( ident_equal(info->boot, s->boot) )
+            return 0;
+        break;
+
+    default:
+        break;
+    }
+    /* A save has nobody to ask; the other crashed before it was suspended. */
+    if ( !info->peer[0] || here == HERE_DEAD )
+        return 0;
+
+    return ask(s, info, peer, fenced, ret);
+}
+
 /* A source's journal. */
 static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
                           bool fenced)
 {
-    enum wire_outcome_kind outcome = WIRE_OUTCOME_ABANDONED;
     const struct journal_info *info;
+    enum wire_outcome_kind outcome;
     struct journal *j;
     struct peer peer;
     enum here here;
@@ -227,23 +264,7 @@ static int recover_source(struct session *s, const uint8_t id[IDENT_BYTES],
     here = look(s, info);
     find_peer(j, &peer);
 
-    if ( here != HERE_RUNS && journal_state(j) == JOURNAL_WRITTEN )
-    {
-        outcome = WIRE_OUTCOME_STARTED;  /* it is in its file */
-        rc = 0;
-    }
-    else if ( here == HERE_RUNS || !info->peer[0] ||
-         journal_state(j) == JOURNAL_EMPTY ||
-         journal_state(j) == JOURNAL_PREPARING ||
-         journal_state(j) == JOURNAL_WITHDRAWN ||
-         (journal_state(j) == JOURNAL_PERMIT &&
-          ident_equal(info->boot, s->boot)) )
-        rc = 0;
-    else if ( here == HERE_DEAD )
-        rc = 0;                  /* crashed before it was suspended */
-    else
-        rc = ask(s, info, &peer, fenced, &outcome);
-
+    rc = find_outcome(s, j, here, &peer, fenced, &outcome);
     if ( rc )
     {
         owner_set(s->err, XMIG_GUEST_AT_SOURCE);

@@ -388,24 +388,25 @@ static int usage(FILE *out, int status)
     return status;
 }
 
+static const struct option opts[] = {
+    { "switch", required_argument, NULL, 's' },
+    { "mac", required_argument, NULL, 'm' },
+    { "rate", required_argument, NULL, 'r' },
+    { "count", required_argument, NULL, 'c' },
+    { "duration", required_argument, NULL, 'd' },
+    { "retry-ms", required_argument, NULL, 'R' },
+    { "drain-ms", required_argument, NULL, 'D' },
+    { "wait", required_argument, NULL, 'w' },
+    { "timeline", required_argument, NULL, 't' },
+    { "ready-fd", required_argument, NULL, 'f' },
+    { "json", no_argument, NULL, 'j' },
+    { "help", no_argument, NULL, 'h' },
+    { 0 },
+};
+
 /* 0; -1: print usage and fail; 1: help was asked for. */
 static int parse(int argc, char **argv, struct options *o)
 {
-    static const struct option opts[] = {
-        { "switch", required_argument, NULL, 's' },
-        { "mac", required_argument, NULL, 'm' },
-        { "rate", required_argument, NULL, 'r' },
-        { "count", required_argument, NULL, 'c' },
-        { "duration", required_argument, NULL, 'd' },
-        { "retry-ms", required_argument, NULL, 'R' },
-        { "drain-ms", required_argument, NULL, 'D' },
-        { "wait", required_argument, NULL, 'w' },
-        { "timeline", required_argument, NULL, 't' },
-        { "ready-fd", required_argument, NULL, 'f' },
-        { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' },
-        { 0 },
-    };
     uint64_t value;
     int opt, rc = 0;
 
