@@ -107,12 +107,14 @@ check-asan:
 	    SUITE='(ASan, UBSan)' check-unit check-live
 
 # TSan's shadow needs less address randomisation than some kernels use.
-TSAN_LIVE ?= lanes
+TSAN_LIVE ?= lanes callbacks
 check-tsan:
 	+$(Q)if setarch -R true 2>/dev/null; then tsan='setarch -R'; fi; \
 	sub="$$tsan $(quiet_sub) B=build/tsan SAN=thread"; rc=0; \
 	$$sub SUITE='(TSan)' check-unit || rc=1; \
-	$$sub SUITE='(TSan)' T='$(TSAN_LIVE)' check-live || rc=1; exit $$rc
+	for t in $(TSAN_LIVE); do \
+	    $$sub SUITE='(TSan)' T="$$t" check-live || rc=1; \
+	done; exit $$rc
 
 # ---- fuzzers ---------------------------------------------------------------
 # tests/fuzz/fuzz_X.c, with its seeds in tests/fuzz/corpus/X.
