@@ -28,7 +28,6 @@ static const struct arg_opt opts[] = {
     { OPT_TIMEOUT_ABORT, "timeout-abort", false },
     { OPT_TIMEOUT_SUSPEND, "timeout-suspend", false },
     { OPT_LOG_JSON, "log-json", true },
-    /* xl: nothing waits in the background */
     { 'e', NULL, false },
     { 'F', NULL, false },
     /* of xl, not here */
@@ -45,6 +44,7 @@ struct request
     const char *ssh;             /* NULL = not given */
     char *command;               /* NULL = TCP */
     bool tcp;
+    bool no_watch;               /* xl: nothing waits in the background */
     uint16_t port;
     bool json;
     const char *log_json;        /* NULL = none */
@@ -88,8 +88,9 @@ static int settle_command(const struct command *cmd, struct request *r)
                          r->host);
     else
     {
-        n = asprintf(&r->command, "exec %s %s xmig%.*s receive --stdio", ssh,
-                     r->host, level ? level + 2 : 0, verbose);
+        n = asprintf(&r->command, "exec %s %s xmig%.*s receive --stdio%s", ssh,
+                     r->host, level ? level + 2 : 0, verbose,
+                     r->no_watch ? " -e" : "");
         r->command = n < 0 ? NULL : r->command;
     }
     if ( r->command )
@@ -151,12 +152,11 @@ static int parse(const struct command *cmd, int argc, char **argv,
 {
     uint16_t port = 0;
     struct args a;
-    int opt, rc;
+    int opt, rc = 0;
 
     args_init(&a, cmd, argc, argv);
     while ( (opt = args_next(&a, opts)) != ARG_END )
     {
-        rc = 0;
         switch ( opt )
         {
         case OPT_PORT:
@@ -184,8 +184,10 @@ static int parse(const struct command *cmd, int argc, char **argv,
             r->log_json = a.value;
             break;
         case OPT_IGNORED:
+            break;
         case 'e':
         case 'F':
+            r->no_watch = true;
             break;
         case 'p':
         case 'C':

@@ -34,6 +34,7 @@ const struct command commands[] = {
       "    --port PORT   connect to an xmig receive that listens there; as\n"
       "                  HOST:PORT\n"
       "    --tcp         the same, on its usual port (8002)\n"
+      "-e, -F            by ssh: no process stays there for libxl's domain\n"
       "    --live        accepted: it always is\n"
       "    --json        print the figures as JSON\n"
       "    --set K=V     set an option by its full name\n"

@@ -58,6 +58,10 @@ alive() { # of all runs, relays and commands
 none_alive() { [ -z "$(alive)" ]; }
 runs() { find "$WORK" -maxdepth 1 -name 'run.*' | wc -l; }
 clean() { # WHAT
+    if grep -qE 'Sanitizer|runtime error:' "$WORK/out"; then
+        not_ok "$1: a sanitizer has found something"
+        logs
+    fi
     check "$1: no process is left" eventually 20 none_alive || diag "$(alive)"
     same "$1: no socket is left" "$(sockets)" ''
 }
@@ -91,12 +95,12 @@ move() { # FROM TO WHAT [ENV...] -- [OPTION...]
     same "$what: no journal is left" "$(journals a)$(journals b)" ''
     clean "$what"
 }
-move a b 'by ssh'  --
+move a b 'by ssh' --
 same 'ssh ran twice' "$(runs)" 2
 move b a 'four lanes' -- --parallel 4
 same 'ssh ran five times' "$(runs)" 5
 move a b 'over pipes' SSH_PIPES=1 -- --parallel 2
-move b a 'another command' -- -s "$WORK/bin/ssh -4"
+move b a 'another command' -- -e -s "$WORK/bin/ssh -4"
 move a b 'noise' SSH_MODE=noise --
 said 'what ssh warns of is shown behind the name of the host, harmless' \
     '^b: Warning: .\[1mthis.\[0m host is monitored$'
