@@ -136,3 +136,33 @@ xl_move() {
     [ $rc -eq 0 ] || diag "$(grep -v progress "$WORK/sent" "$WORK/received")"
     return $rc
 }
+
+# ---- xmig ---------------------------------------------------------------------
+# receive HOST [OPTION...]: until told to end; its output is in /tmp/receive
+# over there.
+receive() {
+    script "$1" <<END || bail "no receiver at $1"
+setsid xmig receive --trusted-peers ${@:2} >/tmp/receive 2>&1 </dev/null &
+echo \$! >/tmp/receive.pid
+end=\$((\$(date +%s) + 60))
+until netstat -ltn | grep -q ':8002 '; do
+    [ \$(date +%s) -lt \$end ] && kill -0 \$! || { cat /tmp/receive; exit 1; }
+    sleep 0.1
+done
+END
+}
+received() { on "$1" cat /tmp/receive; }
+kill_receiver() { # HOST [SIGNAL]: waits for its end
+    script "$1" <<END
+kill -${2-TERM} \$(cat /tmp/receive.pid)
+while kill -0 \$(cat /tmp/receive.pid) 2>/dev/null; do sleep 0.1; done
+END
+}
+# xmig_move FROM TO DOMAIN [OPTION...]: where TO receives; output in $WORK/sent.
+xmig_move() {
+    local rc
+    on "$1" xmig migrate "${@:4}" "$3" "$2:8002" >"$WORK/sent" 2>&1
+    rc=$?
+    [ $rc -eq 0 ] || diag "$(cat "$WORK/sent")" "$(received "$2")"
+    return $rc
+}
