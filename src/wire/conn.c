@@ -52,6 +52,18 @@ void conn_set_role(struct conn *c, enum wire_role role, unsigned int lane)
 
 /* ---- Sending ------------------------------------------------------------ */
 
+/* One record.  One that was held up before it left, by a cancel, is none:
+ * what says why comes in its place. */
+static int write_record(struct conn *c, struct iovec *iov, size_t nr)
+{
+    int rc = chan_writev(c->chan, iov, nr);
+
+    if ( !rc )
+        c->tx_seq++;
+
+    return rc;
+}
+
 int conn_send(struct conn *c, uint32_t type, const void *body, size_t len)
 {
     uint8_t hdr[WIRE_HDR_BYTES];
@@ -60,9 +72,9 @@ int conn_send(struct conn *c, uint32_t type, const void *body, size_t len)
         { .iov_base = (void *)body, .iov_len = len },
     };
 
-    wire_hdr_encode(hdr, type, (uint32_t)len, c->tx_seq++, body, len);
+    wire_hdr_encode(hdr, type, (uint32_t)len, c->tx_seq, body, len);
 
-    return chan_writev(c->chan, iov, len ? 2 : 1);
+    return write_record(c, iov, len ? 2 : 1);
 }
 
 int conn_send_empty(struct conn *c, uint32_t type)
@@ -82,9 +94,9 @@ int conn_send_pages(struct conn *c, const void *meta, size_t meta_len,
     int rc;
 
     wire_hdr_encode(head, WIRE_PAGES, (uint32_t)meta_len + nr_data * 4096u,
-                    c->tx_seq++, meta, meta_len);
+                    c->tx_seq, meta, meta_len);
     if ( !nr_iov )
-        return chan_writev(c->chan, small, 2);
+        return write_record(c, small, 2);
     /* One system call, and one segment less, for all of it. */
     all = malloc((nr_iov + 2) * sizeof(*all));
     if ( !all )
@@ -92,7 +104,7 @@ int conn_send_pages(struct conn *c, const void *meta, size_t meta_len,
                        chan_name(c->chan));
     memcpy(all, small, sizeof(small));
     memcpy(all + 2, iov, nr_iov * sizeof(*iov));
-    rc = chan_writev(c->chan, all, nr_iov + 2);
+    rc = write_record(c, all, nr_iov + 2);
     free(all);
 
     return rc;

@@ -118,6 +118,23 @@ static void a_lost_record_is_noticed(void **state)
                 "the peer: record ROUND: sequence number 2 where 1");
 }
 
+static void a_record_that_a_cancel_held_up_leaves_no_gap(void **state)
+{
+    struct cancel stop;
+    struct wire_record rec;
+
+    (void)state;
+    assert_int_equal(cancel_init(&stop), 0);
+    chan_set_cancel(b->chan, &stop);
+    cancel_raise(&stop, -ECANCELED);
+    assert_int_equal(conn_send_empty(b, WIRE_ALIVE), -ECANCELED);
+    cancel_lower(&stop);
+    assert_int_equal(conn_send_empty(b, WIRE_GO), 0);
+    assert_int_equal(conn_expect(a, WIRE_GO, &rec), 0);
+    chan_set_cancel(b->chan, NULL);
+    cancel_done(&stop);
+}
+
 static void a_changed_body_is_noticed(void **state)
 {
     uint8_t bytes[40], body[24] = { 0 };
@@ -268,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         C(records_come_in_order),
         C(a_lost_record_is_noticed),
+        C(a_record_that_a_cancel_held_up_leaves_no_gap),
         C(a_changed_body_is_noticed),
         C(a_lie_about_the_length_takes_no_memory),
         C(an_end_in_the_middle_is_enodata),
