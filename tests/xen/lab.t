@@ -47,9 +47,10 @@ x ^= x >> 31
 print("".join("\\x%02x" % b for b in x.to_bytes(8, "little")))
 END
 )
+# Not the grep that busybox's shell has in it.
 script A <<END >"$WORK/out" 2>&1
 set -e
-at=\$(grep -obUaP '$word' /tmp/w.img | cut -d : -f 1)
+at=\$(/bin/grep -obUaP '$word' /tmp/w.img | cut -d : -f 1)
 [ "\$at" -gt 0 ]
 printf '!' | dd of=/tmp/w.img bs=1 seek=\$at conv=notrunc
 END
