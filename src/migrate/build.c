@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "describe.h"
+#include "hotplug.h"
 
 /* What a domain takes beside its memory and its paging pool: structures of
  * the hypervisor, the boot-time allowance for each vCPU. */
@@ -233,6 +234,8 @@ static int store_bare(struct build *b, bool incoming)
     b->introduced = !rc;
     if ( !rc )
         rc = store_connect(b->store, b->err, &sd);
+    if ( !rc )
+        rc = hotplug_vifs(b->store, b->err, b->domid);
 
 out:
     store_pairs_done(&pairs);

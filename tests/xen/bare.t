@@ -53,6 +53,12 @@ check 'and restored with a configuration' xmig A restore /root/x.cfg /tmp/x
 happy 'plain' A x
 gone A x
 on A rm /tmp/x
+# Nobody but xmig runs the hotplug script of a bare domain.
+guest A n memory=96 ip=10.9.0.101
+check 'a guest with a network interface is saved and restored' make_bare A n
+happy 'with a network interface' A n
+check 'it answers' eventually 30 on A ping -c 1 -W 2 10.9.0.101
+gone A n
 
 # ---- there and back ------------------------------------------------------------
 receiver A
