@@ -20,7 +20,8 @@ import sys
 ALIKE = [
     (r"\bdom=[1-9]\d*", "dom=D"),
     (r"\b(n|bytes|port|tot|out|leaves)=\d+", r"\1=N"),
-    (r"\b(pages|dirty)=[1-9]\d*", r"\1=N"),
+    (r"\bpages=[1-9]\d*", "pages=N"),
+    (r"\bdirty=\d+", "dirty=N"),
     (r"\bkib=\d+", "kib=N"),
     (r"\b(type[0-9a-f]|bad)=\d+", r"\1"),
     (r"\b(khz|inc)=[1-9]\d*", r"\1=N"),
