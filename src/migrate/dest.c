@@ -349,6 +349,7 @@ static void settle_in(struct dest *d)
     struct session *s = &d->s;
     struct wire_record rec;
     struct err quiet;
+    uint64_t patience_us;
     unsigned int tries;
     int rc;
 
@@ -377,8 +378,11 @@ static void settle_in(struct dest *d)
 
     chan_set_err(d->ctl->chan, NULL);
     d->ctl->err = NULL;
-    chan_set_deadline(d->ctl->chan,
-                      deadline_in(opt_u64(s->opts, NULL, "io-timeout")));
+    /* A toolstack takes its time to destroy the copy there, in silence. */
+    patience_us = opt_u64(s->opts, NULL, d->config ? "recover-timeout"
+                                                   : "io-timeout");
+    chan_set_io_timeout(d->ctl->chan, patience_us);
+    chan_set_deadline(d->ctl->chan, deadline_in(patience_us));
     do {
         rc = conn_recv(d->ctl, &rec);
     } while ( !rc && rec.type == WIRE_ALIVE );

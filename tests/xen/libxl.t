@@ -12,7 +12,7 @@ hosts --disk "$WORK/disk" A B
 slow=(--max-iters 2 --downtime-limit 5s)
 receive() { # HOST [OPTION...]
     local host=$1
-    in_background "$host" xmig receive --once "${@:2}"
+    in_background "$host" xmig receive --once -e "${@:2}"
     listening() { on "$host" sh -c 'netstat -ltn | grep -q :8002'; }
     eventually 60 listening || bail 'no receiver' "$(cat "$WORK/$host.out")"
 }
