@@ -125,7 +125,7 @@ static void migration_ended(struct server *sv, struct dest *d, int rc)
             opt_u64(s->opts, NULL, "recover-timeout"));
         memcpy(sv->linger_id, d->s.id, sizeof(sv->linger_id));
         /* The listener waits with a time limit and looks at it. */
-        sv->ended = d->settled;
+        sv->ended = d->settled || ident_equal(sv->settled_id, d->s.id);
     }
     pthread_mutex_unlock(&sv->lock);
 }
@@ -244,12 +244,13 @@ static void live_outcome(struct server *sv, struct served *m, bool abandon,
              journal_state_name(decided));
 }
 
-static void query_answered(struct server *sv, const uint8_t *id,
-                           const struct wire_outcome *o)
+/* The source knows all: a receiver of one migration need not linger for it,
+ * whether it does already or not yet. */
+static void source_settled(struct server *sv, const uint8_t *id)
 {
     pthread_mutex_lock(&sv->lock);
-    if ( sv->linger && ident_equal(sv->linger_id, id) &&
-         o->outcome == WIRE_OUTCOME_ABANDONED )
+    memcpy(sv->settled_id, id, sizeof(sv->settled_id));
+    if ( sv->linger && ident_equal(sv->linger_id, id) )
         sv->ended = true;
     pthread_mutex_unlock(&sv->lock);
 }
@@ -285,10 +286,7 @@ static void query_bye(struct server *sv, const uint8_t *id)
         if ( rc == -EBUSY && !last )
             cancel_poll(sv->s.stop, -1, 0, deadline_in(BYE_LOOK_US));
     } while ( rc == -EBUSY && !last );
-    pthread_mutex_lock(&sv->lock);
-    if ( sv->linger && ident_equal(sv->linger_id, id) )
-        sv->ended = true;
-    pthread_mutex_unlock(&sv->lock);
+    source_settled(sv, id);
 }
 
 static int serve_query(struct server *sv, struct conn *c, const char *peer)
@@ -327,7 +325,8 @@ static int serve_query(struct server *sv, struct conn *c, const char *peer)
         return rc;
     LOG_INFO(sv->s.logger, "%s asked what became of a migration: %s", peer,
              outcome.text);
-    query_answered(sv, q.id, &outcome);
+    if ( outcome.outcome == WIRE_OUTCOME_ABANDONED )
+        source_settled(sv, q.id);
 
     chan_set_deadline(c->chan, deadline_in(
         opt_u64(sv->s.opts, NULL, "io-timeout")));

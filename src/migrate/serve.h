@@ -30,6 +30,7 @@ struct server
     bool linger;                 /* ... its end, but the source may ask */
     uint64_t linger_until_us;
     uint8_t linger_id[IDENT_BYTES];
+    uint8_t settled_id[IDENT_BYTES];     /* what a source has settled last */
     int rc;                      /* once: what it ended with */
 };
 

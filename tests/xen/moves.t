@@ -3,10 +3,10 @@
 #
 # Guests go from host to host and back, many times: by xl with our helper, and
 # by xmig migrate with a disk that both hosts reach and a network interface;
-# then what can go wrong on the way does.  TIMES there and back, ten if not set.
+# then what can go wrong on the way does.  TIMES there and back, two if not set.
 # Timeout: 1500
 . "$(dirname "$0")/lib.sh"
-: "${TIMES:=10}"
+: "${TIMES:=2}"
 truncate -s 64M "$WORK/disk"
 hosts --disk "$WORK/disk" A B
 # Few rounds: it is the number of moves that counts here.
