@@ -9,7 +9,7 @@ truncate -s 32M "$WORK/disk"
 hosts --disk "$WORK/disk" A B
 
 # An emulated processor copies slowly: the last round may take its time.
-slow=(--max-iters 2 --downtime-limit 5s)
+slow=(--tcp --max-iters 2 --downtime-limit 5s)
 receive() { # HOST [OPTION...]
     local host=$1
     in_background "$host" xmig receive --once -e "${@:2}"
@@ -49,6 +49,14 @@ move 'B to A' B A w
 happy 'at A again' A w
 bare 'at A again' B
 
+by_ssh() { # WHAT FROM TO
+    check "$1" on "$2" xmig migrate -e --max-iters 2 --downtime-limit 5s w "$3"
+    happy "$1" "$3" w
+    bare "$1" "$2"
+}
+by_ssh 'by ssh, A to B' A B
+by_ssh 'by ssh, B to A' B A
+
 # ---- failures ---------------------------------------------------------------------
 receive B
 refuse 'disks are not for just anybody' 'trusted-peers' \
@@ -58,7 +66,7 @@ stays 'refused'
 
 receive B --trusted-peers
 start_sender() {
-    on A xmig migrate --bandwidth 2 w B >"$WORK/A.out" 2>&1 &
+    on A xmig migrate --tcp --bandwidth 2 w B >"$WORK/A.out" 2>&1 &
     sender=$!
     children+=("$sender")
 }
