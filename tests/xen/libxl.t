@@ -49,14 +49,6 @@ move 'B to A' B A w
 happy 'at A again' A w
 bare 'at A again' B
 
-by_ssh() { # WHAT FROM TO
-    check "$1" on "$2" xmig migrate -e --max-iters 2 --downtime-limit 5s w "$3"
-    happy "$1" "$3" w
-    bare "$1" "$2"
-}
-by_ssh 'by ssh, A to B' A B
-by_ssh 'by ssh, B to A' B A
-
 # ---- failures ---------------------------------------------------------------------
 receive B
 refuse 'disks are not for just anybody' 'trusted-peers' \
