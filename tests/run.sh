@@ -3,7 +3,7 @@
 #
 # Run tests one after another and add up what they say.
 #
-#   tests/run.sh [-v] [-b BUILD] [-s SUITE] [-t SECONDS] [-k GLOB] [-o FILE]
+#   tests/run.sh [-v] [-b BUILD] [-s SUITE] [-t SECONDS] [-k GLOBS] [-o FILE]
 #                TEST...
 #   tests/run.sh --sum FILE
 #
@@ -12,7 +12,7 @@
 #   -s  name of the suite, for messages ("unit", "live under ASan")
 #   -t  time-out of a test in seconds, default 120; a line "Timeout: N" in the
 #       first 30 lines of the test (or of its .c file) wins
-#   -k  only tests whose file name without suffix matches
+#   -k  only tests whose file name without suffix matches one of these
 #   -o  append the counts to FILE, for --sum
 #
 # A test is a program.  It speaks TAP (cmocka's dialect included), or says
@@ -41,14 +41,14 @@ if [ "${1-}" = --sum ]; then
     exit
 fi
 
-verbose='' build=build suite=tests limit=120 only='*' tally=''
+verbose='' build=build suite=tests limit=120 only=('*') tally=''
 while getopts vb:s:t:k:o: opt; do
     case $opt in
     v) verbose=1 ;;
     b) build=$OPTARG ;;
     s) suite=$OPTARG ;;
     t) limit=$OPTARG ;;
-    k) only=$OPTARG ;;
+    k) read -ra only <<<"$OPTARG" ;;
     o) tally=$OPTARG ;;
     *) exit 2 ;;
     esac
@@ -112,12 +112,21 @@ count_tap() {
           printf "%d %d %d%s\n", p, f, s, why }' "$1"
 }
 
+matches() {                 # NAME: one of the globs
+    local glob
+    for glob in "${only[@]}"; do
+        # shellcheck disable=SC2254 # a pattern
+        case $1 in $glob) return 0 ;; esac
+    done
+    return 1
+}
+
 passed=0 failed=0 skipped=0 number=0
 run_one() {
     local test=$1 name src secs dir out rc p f s why start took counts left
     name=$(basename "$test"); name=${name%.t}
     # shellcheck disable=SC2254 # a pattern is meant
-    case $name in $only) ;; *) return ;; esac
+    matches "$name" || return
     src=$test
     case $test in "$build"/*) src=$TOP/${test#"$build"/}.c ;; esac
     secs=$(timeout_of "$src")

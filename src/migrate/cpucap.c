@@ -27,12 +27,13 @@ int cpucap_hold(struct hv *hv, struct store *st, struct err *e,
     else
     {
         rc = hv_cpu_cap_get(hv, e, domid, &own);
+        if ( rc )
+            return rc;
         snprintf(text, sizeof(text), "%u", own);
-        if ( !rc )
-            rc = store_write(st, e, text, NOTE, uuid);
+        rc = store_write(st, e, text, NOTE, uuid);
+        if ( rc )
+            return rc;
     }
-    if ( rc )
-        return rc;
     if ( own && percent > own )
         percent = own;
 

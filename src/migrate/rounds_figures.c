@@ -73,7 +73,7 @@ static void predict(const struct rounds *r, uint64_t pages, uint64_t rate,
 /* A short round says little about the rate, a long one much. */
 static void learn_rate(struct rounds *r, uint64_t bytes, uint64_t us)
 {
-    double rate, weight;
+    double rate, weight, known = (double)r->goodput_bps;
 
     if ( !bytes || !us )
         return;
@@ -81,7 +81,7 @@ static void learn_rate(struct rounds *r, uint64_t bytes, uint64_t us)
     weight = us >= 100 * US_PER_MS ? 1 : (double)us / (100 * US_PER_MS);
     if ( !r->goodput_bps )
         weight = 1;
-    r->goodput_bps += (uint64_t)((rate - (double)r->goodput_bps) * weight);
+    r->goodput_bps = (uint64_t)(known + (rate - known) * weight);
     if ( !r->goodput_bps )
         r->goodput_bps = 1;
 }

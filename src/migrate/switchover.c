@@ -15,8 +15,7 @@
 
 #include "settle.h"
 
-/* An end that waits for the other end's patience to run out would be told
- * in time: keep it informed at this fraction of our own. */
+/* The destination's patience goes on while we wait for the guest. */
 static int still_here(void *data)
 {
     return source_send_alive(data);

@@ -10,30 +10,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NUMBERS_MAX 9u
+
 struct number
 {
     const char *name;
     long min;
-    unsigned long max;
-    long *ret;
+    long max;
 };
 
-static int read_number(const char *text, const struct number *n)
+static int read_number(const char *text, const struct number *n, long *ret)
 {
     char *end;
     long v;
 
     errno = 0;
     v = strtol(text, &end, 10);
-    if ( errno || end == text || *end || v < n->min ||
-         (v > 0 && (unsigned long)v > n->max) )
+    if ( errno || end == text || *end || v < n->min || v > n->max )
         return -EINVAL;
-    *n->ret = v;
+    *ret = v;
     return 0;
 }
 
 static int read_numbers(char *const *argv, const struct number *list,
-                        unsigned int nr, char *why, int size)
+                        unsigned int nr, long *ret, char *why, int size)
 {
     unsigned int i;
 
@@ -44,7 +44,7 @@ static int read_numbers(char *const *argv, const struct number *list,
             snprintf(why, size, "argument %s is missing", list[i].name);
             return -EINVAL;
         }
-        if ( read_number(argv[i], &list[i]) )
+        if ( read_number(argv[i], &list[i], &ret[i]) )
         {
             snprintf(why, size, "argument %s is \"%.40s\"", list[i].name,
                      argv[i]);
@@ -59,63 +59,54 @@ static int read_numbers(char *const *argv, const struct number *list,
     return 0;
 }
 
-static int parse_save(char *const *argv, struct args *a, char *why, int size)
+/* Both begin and end alike. */
+#define FIRST(back)                                                          \
+    { "stream fd", 0, INT_MAX }, { back, -1, INT_MAX },                      \
+    { "domid", 0, UINT32_MAX }
+#define LAST                                                                 \
+    { "callback flags", 0, UINT32_MAX }, { "stream type", 0, INT_MAX }
+
+static const struct number save_list[] = {
+    FIRST("receive fd"),
+    { "xcflags", 0, UINT32_MAX },
+    LAST,
+};
+
+static const struct number restore_list[] = {
+    FIRST("send-back fd"),
+    { "xenstore port", 0, UINT32_MAX },
+    { "xenstore domid", 0, UINT32_MAX },
+    { "console port", 0, UINT32_MAX },
+    { "console domid", 0, UINT32_MAX },
+    LAST,
+};
+
+static int parse(char *const *argv, bool save, struct args *a, char *why,
+                 int size)
 {
-    long fd, back, domid, flags, callbacks, type;
-    const struct number list[] = {
-        { "stream fd", 0, INT_MAX, &fd },
-        { "receive fd", -1, INT_MAX, &back },
-        { "domid", 0, UINT32_MAX, &domid },
-        { "xcflags", 0, UINT32_MAX, &flags },
-        { "callback flags", 0, UINT32_MAX, &callbacks },
-        { "stream type", 0, INT_MAX, &type },
-    };
-    int rc = read_numbers(argv, list, sizeof(list) / sizeof(list[0]), why,
-                          size);
+    const struct number *list = save ? save_list : restore_list;
+    unsigned int nr = save ? sizeof(save_list) / sizeof(*list)
+                           : sizeof(restore_list) / sizeof(*list);
+    long v[NUMBERS_MAX];
+    int rc = read_numbers(argv, list, nr, v, why, size);
 
     if ( rc )
         return rc;
-    a->save = true;
-    a->stream_fd = fd;
-    a->back_fd = back;
-    a->domid = domid;
-    a->flags = flags;
-    a->callbacks = callbacks;
-    a->stream_type = type;
-    return 0;
-}
-
-static int parse_restore(char *const *argv, struct args *a, char *why,
-                         int size)
-{
-    long fd, back, domid, store_port, store_domid, console_port,
-         console_domid, callbacks, type;
-    const struct number list[] = {
-        { "stream fd", 0, INT_MAX, &fd },
-        { "send-back fd", -1, INT_MAX, &back },
-        { "domid", 0, UINT32_MAX, &domid },
-        { "xenstore port", 0, UINT32_MAX, &store_port },
-        { "xenstore domid", 0, UINT32_MAX, &store_domid },
-        { "console port", 0, UINT32_MAX, &console_port },
-        { "console domid", 0, UINT32_MAX, &console_domid },
-        { "callback flags", 0, UINT32_MAX, &callbacks },
-        { "stream type", 0, INT_MAX, &type },
-    };
-    int rc = read_numbers(argv, list, sizeof(list) / sizeof(list[0]), why,
-                          size);
-
-    if ( rc )
-        return rc;
-    a->save = false;
-    a->stream_fd = fd;
-    a->back_fd = back;
-    a->domid = domid;
-    a->store_port = store_port;
-    a->store_domid = store_domid;
-    a->console_port = console_port;
-    a->console_domid = console_domid;
-    a->callbacks = callbacks;
-    a->stream_type = type;
+    a->save = save;
+    a->stream_fd = v[0];
+    a->back_fd = v[1];
+    a->domid = v[2];
+    a->callbacks = v[nr - 2];
+    a->stream_type = v[nr - 1];
+    if ( save )
+        a->flags = v[3];
+    else
+    {
+        a->store_port = v[3];
+        a->store_domid = v[4];
+        a->console_port = v[5];
+        a->console_domid = v[6];
+    }
     return 0;
 }
 
@@ -126,9 +117,9 @@ int args_parse(char *const *argv, struct args *ret, char *why, int size)
     int rc;
 
     if ( mode && !strcmp(mode, "--save-domain") )
-        rc = parse_save(argv + 2, &a, why, size);
+        rc = parse(argv + 2, true, &a, why, size);
     else if ( mode && !strcmp(mode, "--restore-domain") )
-        rc = parse_restore(argv + 2, &a, why, size);
+        rc = parse(argv + 2, false, &a, why, size);
     else
     {
         snprintf(why, size, "libxl runs this program, as LIBXL_SAVE_HELPER,"
