@@ -26,12 +26,13 @@ ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 Q := $(if $(V),,@)
 
 # ---- libxmig ---------------------------------------------------------------
-LIB_SRC  := $(wildcard src/*/*.c)
+LIB_DIRS := $(wildcard src/*/ src/migrate/*/)
+LIB_SRC  := $(wildcard $(LIB_DIRS:%=%*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
-LIB_CFLAGS := -Iinclude $(addprefix -I,$(wildcard src/*)) -I$(B)/gen
+LIB_CFLAGS := -Iinclude $(LIB_DIRS:%/=-I%) -I$(B)/gen
 LIB_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn \
             -lxengnttab -lxencall -lxenstore -lxentoollog -lxlutil -luuid \
-            -ljson-c -lz
+            -ljson-c -lz -lzstd
 MECHS    := $(sort $(patsubst src/%/mech.c,%,$(wildcard src/*/mech.c)))
 
 # ---- command line ----------------------------------------------------------
@@ -40,6 +41,9 @@ CLI_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c) \
 # Run by libxl, not by people.
 HELPER     := $(B)/libexec/xmig-save-helper
 HELPER_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/save-helper/*.c))
+
+# ---- link emulator ---------------------------------------------------------
+LINK_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/link/*.c))
 
 # ---- emulated host ---------------------------------------------------------
 EMU      := $(B)/emu
@@ -57,7 +61,7 @@ EMU_PROGS := $(EMU)/xmig-emu-host $(EMU)/xmig-emu $(EMU_NET)
 
 all: lib cli emu
 lib: $(B)/lib/libxmig.so.$(SOMAJOR) $(B)/lib/libxmig.a
-cli: $(B)/bin/xmig $(HELPER)
+cli: $(B)/bin/xmig $(B)/bin/xmig-link $(HELPER)
 emu: $(EMU_SO) $(EMU_PROGS) $(EMU)/pvh-kernel
 
 .SUFFIXES:
@@ -96,6 +100,10 @@ $(B)/bin/xmig: $(CLI_OBJ) $(B)/lib/libxmig.a
 $(HELPER): $(HELPER_OBJ) $(B)/lib/libxmig.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+$(B)/bin/xmig-link: $(LINK_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 
 # Stock clients load these, so they are always built without sanitizers.
 $(EMU)/lib/lib%.so.1: tools/emu/lib/%.c tools/emu/lib/%.map \

@@ -252,13 +252,13 @@ int xmig_send(struct xmig *s, uint32_t domid, const char *host, uint16_t port);
 int xmig_send_command(struct xmig *s, uint32_t domid, const char *command);
 
 /*
- * Listen for migrations and for questions about earlier ones, and serve them
- * until xmig_cancel() or, with once, until one migration has come to an end.
+ * Listen for migrations and questions about earlier ones, and serve them until
+ * xmig_cancel() (but not while a post-copy lacks pages), or one ended (once).
  *
- * bind    address to listen on, NULL = all
- * port    0 = XMIG_PORT
- * on_end  called (in a thread of its own per migration) after each migration;
- *         err->code is 0 on success; may be NULL
+ * bind, port  to listen on; NULL = all addresses, 0 = XMIG_PORT
+ * on_end      called (in a thread of its own per migration) after each
+ *             migration; err->code is 0 on success (with domid 0 if somebody
+ *             destroyed it before all of a post-copy had come); may be NULL
  *
  *   -EADDRINUSE  port in use
  */
@@ -287,8 +287,8 @@ int xmig_serve_fds(struct xmig *s, int in_fd, int out_fd,
  * other end, then resume or destroy what is here.
  *
  * name_or_id  one domain (name, domid or migration id); NULL = all
- * fenced      the operator's word that the destination is off and will not
- *             come back with the guest: resume here without its answer
+ * fenced      the operator's word that the other host is off for good: resume
+ *             here without its answer, or wait for its memory no longer
  *
  * Returns 0 when nothing is left in doubt; -ENOTRECOVERABLE when something
  * is, -ENOENT when name_or_id names nothing that is open.

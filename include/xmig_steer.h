@@ -23,6 +23,15 @@ enum xmig_phase
     XMIG_PHASE_DONE,
 };
 
+/* How far the spill of a post-copy is; docs/postcopy.md. */
+enum xmig_spill
+{
+    XMIG_SPILL_NONE,             /* not asked for */
+    XMIG_SPILL_WRITING,
+    XMIG_SPILL_WHOLE,            /* the source may die */
+    XMIG_SPILL_FAILED,           /* it can't become whole any more */
+};
+
 /* Figures of an operation; names follow QEMU's query-migrate. Times are in
  * microseconds, sizes in bytes unless the name says otherwise. */
 struct xmig_stats
@@ -54,8 +63,33 @@ struct xmig_stats
     uint64_t goodput_bps;        /* best recent estimate, bytes per second */
     uint64_t round_pages, round_us;  /* sent in the last round, and its time */
     uint64_t working_set_pages;  /* most pages found dirty after a round */
+    /* post-copy */
+    uint64_t postcopy_requests;  /* pages that a vCPU waited for */
+    uint64_t postcopy_pages;     /* absent when the guest began to run there;
+                                    of them: */
+    uint64_t postcopy_pushed;    /* by the lanes */
+    uint64_t postcopy_demanded;  /* because they were asked for */
+    uint64_t postcopy_neighbours;    /* along with those */
+    uint64_t postcopy_first;     /* before it ran, as it was to need them */
+    uint64_t postcopy_holes;     /* there was nothing any more */
+    uint64_t postcopy_duplicates;    /* sent once more */
+    uint64_t postcopy_resent;    /* a connection was lost with them */
+    uint64_t postcopy_spilled;   /* at the source: durable in the spill; at the
+                                    destination: taken out of it */
+    enum xmig_spill postcopy_spill;  /* at the source */
+    uint64_t postcopy_dropped;   /* at the destination: were there already */
+    uint64_t postcopy_waited_us; /* all vCPUs together */
+    uint64_t fault_p50_us, fault_p99_us, fault_max_us;   /* from a request
+                                    taken to the vCPU let go */
     unsigned int cpu_throttle_percentage;    /* the guest's vCPUs are slowed
                                     down by so much */
+    /* pages that were compressed, and what they became; how often a lane had
+     * to wait for the threads that do it */
+    uint64_t compressed_pages, compressed_bytes, compression_busy;
+    /* pages told as changes (QEMU: XBZRLE): the cache, pages, what they
+     * became; those that were not in the cache, or had changed too much */
+    uint64_t xbzrle_cache_bytes, xbzrle_pages, xbzrle_bytes, xbzrle_misses,
+        xbzrle_overflows;
 };
 
 /* Called in the thread of the operation, at most 20 times a second and at
@@ -131,6 +165,28 @@ typedef enum xmig_policy xmig_policy_fn(void *data,
                                         const struct xmig_stats *stats,
                                         enum xmig_policy proposed);
 void xmig_set_policy(struct xmig *s, xmig_policy_fn *fn, void *data);
+
+/* ---- The holder of a post-copy ------------------------------------------ */
+
+/*
+ * Have a program started for each post-copy that xmig_serve() receives, which
+ * calls xmig_hold(): should this process die while the guest needs both hosts,
+ * that one goes on (docs/postcopy.md, "The holder").  Without it the guest is
+ * lost then.  Its standard input and output are /dev/null, its descriptors
+ * from 6 on are closed.
+ *
+ * path, argv  as of execve(); borrowed, and outlive the handle; NULL = none
+ */
+void xmig_set_holder(struct xmig *s, const char *path, char *const argv[]);
+
+/*
+ * In that program, which has the same state directory, options and toolstack,
+ * and only for this: wait beside the receiver, and return when it has died and
+ * all is done that there was to do.  It is killed when it is not needed.
+ *   -EINVAL    it is no receiver that has started it
+ *   -ENODATA   the guest is lost
+ */
+int xmig_hold(struct xmig *s);
 
 /* ---- Migrations of this host, in whatever process ----------------------- */
 

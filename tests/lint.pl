@@ -47,7 +47,8 @@ my @only_in = (
      qr{^src/hv/hv_xen\w*\.[ch]$}],
     [qr{^xen/},           qr{^src/(hv|store|wire|image|migrate)/}],
     [qr{^xenstore\.h$},   qr{^src/store/store_xs\w*\.[ch]$}],
-    [qr{^zlib\.h$},       qr{^src/wire/(zip|wire)\.c$}],
+    [qr{^zlib\.h$},       qr{^src/(zip/zip_zlib|wire/wire)\.c$}],
+    [qr{^zstd\.h$},       qr{^src/zip/zip_zstd\.c$}],
     [qr{^uuid/uuid\.h$},  qr{^src/base/ident\.c$}],
     [qr{^json-c/},        qr{^src/(migrate/config|monitor/)\w*\.c$}],
     [qr{^mechs\.inc$},    qr{^src/migrate/registry\.c$}],
@@ -61,10 +62,14 @@ my %below = (
     store   => [qw(base wire)],
     wire    => [qw(base)],
     image   => [qw(base)],
+    zip     => [qw(base)],
     monitor => [qw(base)],
-    migrate => [qw(base hv store wire image monitor)],
+    migrate => [qw(base hv store wire image monitor zip)],
 );
-my @all_rooms = (qw(migrate base hv store wire image monitor));
+my @all_rooms = (qw(migrate base hv store wire image monitor zip));
+
+# A room, with the folders in it.
+sub folders { return map { ("src/$_", glob("src/$_/*/")) } @_ }
 
 sub exists_in
 {
@@ -90,7 +95,7 @@ sub check_include
         }
         if ( $kind eq '"' && $header ne 'mechs.inc' )
         {
-            my @dirs = map { "src/$_" } $dir, @{$below{$dir} || \@all_rooms};
+            my @dirs = folders($dir, @{$below{$dir} || \@all_rooms});
             push @dirs, 'include';
             $why = "\"$header\" is not of " . join(', ', @dirs)
                 if $header =~ m{/} || !exists_in($header, @dirs);
@@ -115,7 +120,7 @@ sub check_include
     elsif ( $file =~ m{^tools/emu/} )
     {
         $why = "the emulator knows nothing of libxmig"
-            if $kind eq '"' && exists_in($header, (map { "src/$_" } @all_rooms),
+            if $kind eq '"' && exists_in($header, folders(@all_rooms),
                                         'include');
         $why = "the host includes the guest's headers, not its programs"
             if $file =~ m{^tools/emu/host/} && $header =~ m{prog_\w+\.h$};

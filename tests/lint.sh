@@ -8,6 +8,7 @@
 #
 # B names a build tree; rules that look at what was built are skipped aloud
 # where it was not.
+# Timeout: 600
 set -u
 export LC_ALL=C.UTF-8
 top=$(cd "$(dirname "$0")/.." && pwd)

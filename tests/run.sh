@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
 #
-# Run tests one after another and add up what they say.
+# Run tests and add up what they say.
 #
-#   tests/run.sh [-v] [-b BUILD] [-s SUITE] [-t SECONDS] [-k GLOBS] [-o FILE]
-#                TEST...
+#   tests/run.sh [-v] [-b BUILD] [-s SUITE] [-t SECONDS] [-j N] [-k GLOBS]
+#                [-o FILE] TEST...
 #   tests/run.sh --sum FILE
 #
 #   -v  show all output, not only that of tests that fail
@@ -12,8 +12,10 @@
 #   -s  name of the suite, for messages ("unit", "live under ASan")
 #   -t  time-out of a test in seconds, default 120; a line "Timeout: N" in the
 #       first 30 lines of the test (or of its .c file) wins
+#   -j  how many at once, default 1; those that may take longest start first,
+#       and each may take so many times longer
 #   -k  only tests whose file name without suffix matches one of these
-#   -o  append the counts to FILE, for --sum
+#   -o  append the counts and how each failure began to FILE, for --sum
 #
 # A test is a program.  It speaks TAP (cmocka's dialect included), or says
 # by its exit status alone: 0 passed, 77 skipped (the last line of output is
@@ -33,21 +35,23 @@ total_line() {
 }
 
 if [ "${1-}" = --sum ]; then
-    read -r p f s < <(awk '{ p += $1; f += $2; s += $3 }
+    read -r p f s < <(awk '!/^!/ { p += $1; f += $2; s += $3 }
         END { print p + 0, f + 0, s + 0 }' "$2")
-    awk '{ n = $1 " passed, " $2 " failed, " $3 " skipped"
+    sed -n 's/^! //p' "$2"
+    awk '!/^!/ { n = $1 " passed, " $2 " failed, " $3 " skipped"
            $1 = $2 = $3 = ""; printf "  %-28s %s\n", substr($0, 4), n }' "$2"
     total_line "$p" "$f" "$s"
     exit
 fi
 
-verbose='' build=build suite=tests limit=120 only=('*') tally=''
-while getopts vb:s:t:k:o: opt; do
+verbose='' build=build suite=tests limit=120 jobs=1 only=('*') tally=''
+while getopts vb:s:t:j:k:o: opt; do
     case $opt in
     v) verbose=1 ;;
     b) build=$OPTARG ;;
     s) suite=$OPTARG ;;
     t) limit=$OPTARG ;;
+    j) jobs=$OPTARG ;;
     k) read -ra only <<<"$OPTARG" ;;
     o) tally=$OPTARG ;;
     *) exit 2 ;;
@@ -72,15 +76,24 @@ trap 'exit 143' TERM HUP
 
 # Signal ($2) the processes with mark $1 in their environment; print them.
 left_behind() {
-    local proc pid
-    for proc in /proc/[0-9]*; do
-        pid=${proc#/proc/}
+    local environ pid
+    for environ in $(grep -lzsF "XMIG_TEST_MARK=$1" /proc/[0-9]*/environ); do
+        pid=${environ//[!0-9]/}
         if [ "$pid" = $$ ] || [ "$pid" = "$BASHPID" ]; then continue; fi
-        grep -qzsF "XMIG_TEST_MARK=$1" "$proc/environ" || continue
-        tr '\0' ' ' <"$proc/cmdline" 2>/dev/null | cut -c 1-100 |
+        { tr "\0" " " <"/proc/$pid/cmdline"; } 2>/dev/null | cut -c 1-100 |
             sed "s/^/$pid /"
         kill "-$2" "$pid" 2>/dev/null
     done
+}
+
+name_of() { basename "$1" .t; }
+
+source_of() {
+    case $1 in
+    "$build"/*.t) echo "$1" ;;
+    "$build"/*) echo "$TOP/${1#"$build"/}.c" ;;
+    *) echo "$1" ;;
+    esac
 }
 
 timeout_of() {
@@ -121,17 +134,20 @@ matches() {                 # NAME: one of the globs
     return 1
 }
 
-passed=0 failed=0 skipped=0 number=0
+# How a failure began, for the end of a long log: of test $1, whose output is
+# in file $2 and which ended with status $3.
+beginning() {
+    echo "! $suite: $1 (exit status $3)"
+    { grep '^not ok' -A 15 "$2" || tail -n 15 "$2"; } | grep -v '^ok ' |
+        head -n 15 | sed 's/^/!     | /'
+}
+
+# Run test $2 as number $1; the last line of the report is its counts.
 run_one() {
-    local test=$1 name src secs dir out rc p f s why start took counts left
-    name=$(basename "$test"); name=${name%.t}
-    # shellcheck disable=SC2254 # a pattern is meant
-    matches "$name" || return
-    src=$test
-    case $test in "$build"/*) src=$TOP/${test#"$build"/}.c ;; esac
-    secs=$(timeout_of "$src")
-    number=$((number + 1))
-    dir=$work/$number out=$work/$number.out
+    local test=$2 name secs dir out rc p f s why start took counts left
+    name=$(name_of "$test")
+    secs=$(($(timeout_of "$(source_of "$test")") * jobs))
+    dir=$work/$1.dir out=$work/$1.out
     mkdir "$dir"
 
     start=$(date +%s%N)
@@ -161,7 +177,6 @@ run_one() {
         printf '# left behind:\n%s\n' "$left" >>"$out"
         f=$((f + 1))
     fi
-    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 
     local verdict=ok
     [ $((p + f)) -gt 0 ] || verdict=SKIP
@@ -176,15 +191,52 @@ run_one() {
         sed 's/^/    | /' "$out"
     elif [ "$f" -ne 0 ]; then
         [ $rc -eq 99 ] && echo "    | harness error"
-        grep -v '^ok ' "$out" | tail -n 80 | sed 's/^/    | /'
+        grep -v '^ok ' "$out" | tail -n 160 | sed 's/^/    | /'
         echo "    | exit status $rc"
     fi
+    [ "$f" -eq 0 ] || [ -z "$tally" ] ||
+        beginning "$name" "$out" $rc >"$work/$1.began"
     rm -rf "$dir" "$out"
+    echo "$p $f $s"
+}
+
+passed=0 failed=0 skipped=0
+tell() {                    # REPORT
+    local p f s
+    sed '$d' "$1"
+    read -r p f s < <(tail -n 1 "$1")
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    rm "$1"
+    [ ! -e "${1%report}began" ] || cat "${1%report}began" >>"$tally"
+}
+
+# The tests asked for, in the order in which they start.
+chosen() {
+    local t
+    for t in "$@"; do
+        if matches "$(name_of "$t")"; then
+            echo "$(timeout_of "$(source_of "$t")") $t"
+        fi
+    done | if [ "$jobs" -gt 1 ]; then sort -s -k 1,1nr; else cat; fi |
+        cut -d ' ' -f 2-
 }
 
 echo "== $suite"
-for t in "$@"; do
-    run_one "$t"
+mapfile -t tests < <(chosen "$@")
+declare -A number=()       # by pid
+until_fewer_than() {        # N
+    local pid
+    while [ ${#number[@]} -ge "$1" ]; do
+        wait -n -p pid
+        tell "$work/${number[$pid]}.report"
+        unset "number[$pid]"
+    done
+}
+for i in "${!tests[@]}"; do
+    until_fewer_than "$jobs"
+    run_one "$i" "${tests[i]}" >"$work/$i.report" &
+    number[$!]=$i
 done
+until_fewer_than 1
 [ -z "$tally" ] || echo "$passed $failed $skipped $suite" >>"$tally"
 total_line $passed $failed $skipped

@@ -79,14 +79,51 @@ outcome a_test_has_a_scratch_directory "1 passed, 0 failed, 0 skipped" 0 <<'T'
 touch "$TMPDIR/x" && [ -d "$B" ] && [ -e "$TOP/tests/run.sh" ]
 T
 
+# Two that wait for each other end only when both run.
+mkfifo "$work/meet"
+cat >"$work/here.t" <<T
+#!/bin/sh
+echo >"$work/meet"
+T
+cat >"$work/there.t" <<T
+#!/bin/sh
+read -r line <"$work/meet"
+T
+chmod +x "$work/here.t" "$work/there.t"
 count=$((count + 1))
-printf '3 0 1 unit\n4 1 0 live\n' >"$work/tally"
-if [ "$("$top/tests/run.sh" --sum "$work/tally" | tail -n 1)" = \
-    "7 passed, 1 failed, 1 skipped" ]; then
-    echo "ok $count - the_total_is_a_sum"
+if [ "$("$top/tests/run.sh" -b "$work" -t 20 -j 2 "$work/here.t" \
+    "$work/there.t" | tail -n 1)" = "2 passed, 0 failed, 0 skipped" ]; then
+    echo "ok $count - two_run_at_once"
 else
     failed=$((failed + 1))
-    echo "not ok $count - the_total_is_a_sum"
+    echo "not ok $count - two_run_at_once"
+fi
+
+# Two suites, one with a failure; the total says it again.
+cat >"$work/bad.t" <<'T'
+#!/bin/sh
+printf '1..2\nok 1 - a\nnot ok 2 - b\n# page 7 is stale\n'
+exit 1
+T
+cat >"$work/good.t" <<'T'
+#!/bin/sh
+T
+chmod +x "$work/bad.t" "$work/good.t"
+rm -f "$work/tally"
+for suite in bad good; do
+    "$top/tests/run.sh" -b "$work" -t 20 -o "$work/tally" -s $suite \
+        "$work/$suite.t" >/dev/null
+done
+count=$((count + 1))
+"$top/tests/run.sh" --sum "$work/tally" >"$work/out"
+if [ "$(tail -n 1 "$work/out")" = "2 passed, 1 failed, 0 skipped" ] &&
+    grep -qx 'bad: bad (exit status 1)' "$work/out" &&
+    grep -q '| # page 7 is stale' "$work/out"; then
+    echo "ok $count - the_total_is_a_sum_and_says_what_failed"
+else
+    failed=$((failed + 1))
+    echo "not ok $count - the_total_is_a_sum_and_says_what_failed"
+    sed 's/^/# /' "$work/out"
 fi
 count=$((count + 1))
 if "$top/tests/run.sh" -b "$work" >/dev/null; then

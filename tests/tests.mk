@@ -8,21 +8,30 @@
 #: make lint           the rules of docs/hacking.md
 #: make check-unit     tests/unit; T=test_wire runs one
 #: make check-live     tests/live, on emulated hosts; T=move runs one
+#: make soak           N=300 migrations with random options; SEED=... repeats
 #: make check-fault    tests/fault: fail the Nth call, for every N
+#: make check-model    tests/model, with spin; MODEL_FLAGS=-DFAULTS=3
 #: make check-xen      tests/xen, on real Xen under QEMU; T=lab runs one
 #: make check-asan     units and live tests under ASan and UBSan
 #: make check-tsan     units and live migrations (TSAN_LIVE) under TSan
 #: make fuzz           each fuzzer for FUZZ_SECONDS (20)
 #: make cover          line coverage of units and live tests
-#: make bench          against stock libxenguest and raw TCP; RUNS=5
+#: make bench          against stock libxenguest, QEMU and raw TCP; RUNS=5
+#:                     BENCHES='precopy-dirty' SUBJECTS='xmig qemu'
+#: make bench-service  what a client feels, by pre-copy, post-copy, hybrid
 #: make format         clang-format the files that differ from HEAD; F=FILES
 
 T            ?= *
 RUN_FLAGS    ?=
 FUZZ_SECONDS ?= 20
 RUNS         ?= 5
+BENCHES      ?=
+GUEST_MIB    ?= 2048
 SUITE        ?=
 TALLY        ?=
+# J tests at once; of those on real Xen, each with two hosts, XEN_J.
+J     ?= $(shell nproc)
+XEN_J ?= 2
 RUN = tests/run.sh -b $(B) $(RUN_FLAGS) $(if $(TALLY),-o $(TALLY)) -k '$(T)'
 quiet_sub = $(MAKE) --no-print-directory
 
@@ -41,7 +50,7 @@ $(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o \
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIB_LIBS) -lcmocka -lm
 $(B)/tests/unit/$(1).o: LIB_CFLAGS := $(if $(2),$$(EMU_INC),$$(LIB_INC))
 endef
-LIB_INC := -Iinclude $(addprefix -I,$(wildcard src/*)) -Isrc -I$(B)/gen -Itools -I.
+LIB_INC := -Iinclude $(LIB_DIRS:%/=-I%) -Isrc -I$(B)/gen -Itools -I.
 EMU_INC := -Itools/emu -Itools/emu/guest -Itools/emu/host -Itools/emu/net \
            -Itools/emu/cmd -Iinclude -I.
 # Sources that several tests name.
@@ -49,9 +58,11 @@ $(B)/tests/unit/%.o: LIB_CFLAGS := $(EMU_INC) $(LIB_INC)
 $(foreach t,$(UNIT_SRC:tests/unit/%.c=%),$(eval \
   $(call unit_rule,$(t),$(call LINKS_IN,tests/unit/$(t).c))))
 
+$(B)/tests/unit/test_libxl_config: LIB_LIBS := -lxenlight $(LIB_LIBS)
+
 check-unit: $(filter $(patsubst %,$(B)/tests/unit/%,$(subst *,%,$(T))) \
               ,$(UNIT_BIN))
-	$(Q)$(RUN) -s '$(strip unit $(SUITE))' $^
+	$(Q)$(RUN) -j $(J) -s '$(strip unit $(SUITE))' $^
 
 # ---- live ------------------------------------------------------------------
 # tests/live/*.t are tests, tests/live/*.c programs they use.  A program is
@@ -80,14 +91,23 @@ $(B)/tests/live/hostile: LIVE_LAST := $(B)/lib/libxmig.a
 $(B)/tests/live/peer/%.o: LIB_CFLAGS := $(LIB_INC) -Itests/live/peer
 
 check-live: all $(LIVE_BIN)
-	$(Q)$(RUN) -s '$(strip live $(SUITE))' $(LIVE_T)
+	$(Q)$(RUN) -j $(J) -s '$(strip live $(SUITE))' $(LIVE_T)
+
+soak: all $(LIVE_BIN)
+	$(Q)N=$(or $(N),300) SEED=$(SEED) tests/run.sh -b $(B) -v -s soak tests/live/soak.t
 
 check-fault: all $(LIVE_BIN)
-	$(Q)$(RUN) -s '$(strip fault $(SUITE))' -t 600 $(FAULT_T)
+	$(Q)$(RUN) -j $(J) -s '$(strip fault $(SUITE))' -t 600 $(FAULT_T)
+
+# ---- models ----------------------------------------------------------------
+# tests/model/X.pml is a program for spin, X.t checks it.
+MODEL_T  := $(sort $(wildcard tests/model/*.t))
+
+check-model:
+	$(Q)$(RUN) -j $(J) -s '$(strip model $(SUITE))' -t 600 $(MODEL_T)
 
 # ---- real Xen --------------------------------------------------------------
-# Each boots hosts of its own (docs/xen-lab.md).
-XEN_T    := $(sort $(wildcard tests/xen/*.t))
+XEN_T := $(sort $(wildcard tests/xen/*.t))
 
 # Programs there load it, so it is plain in every tree.
 $(B)/tests/xen/xmig-trace.so: $(wildcard tests/xen/trace/*.[ch]) \
@@ -97,8 +117,9 @@ $(B)/tests/xen/xmig-trace.so: $(wildcard tests/xen/trace/*.[ch]) \
 	    -fvisibility=hidden -Itools/emu -Itools/emu/host -shared -o $@ \
 	    $(filter %.c,$^)
 
-check-xen: all $(B)/tests/xen/xmig-trace.so
-	$(Q)$(RUN) -s '$(strip xen $(SUITE))' -t 600 $(XEN_T)
+check-xen: all $(LIVE_BIN) $(B)/tests/xen/xmig-trace.so
+	$(Q)tests/xen/pool $(XEN_J) $(RUN) -j $(XEN_J) -s '$(strip xen $(SUITE))' \
+	    -t 600 $(XEN_T)
 
 # ---- sanitizers ------------------------------------------------------------
 # What stock programs load (tools/emu/lib) stays plain in every tree.
@@ -107,7 +128,7 @@ check-asan:
 	    SUITE='(ASan, UBSan)' check-unit check-live
 
 # TSan's shadow needs less address randomisation than some kernels use.
-TSAN_LIVE ?= lanes callbacks
+TSAN_LIVE ?= lanes callbacks daemon postcopy
 check-tsan:
 	+$(Q)if setarch -R true 2>/dev/null; then tsan='setarch -R'; fi; \
 	sub="$$tsan $(quiet_sub) B=build/tsan SAN=thread"; rc=0; \
@@ -125,11 +146,12 @@ $(FUZZ_BIN): $(B)/%: $(B)/%.o $(B)/lib/libxmig.a
 	$(Q)$(CC) $(LDFLAGS) -pthread -fsanitize=fuzzer,address,undefined \
 	    -o $@ $^ $(LIB_LIBS) -lm
 $(FUZZ_BIN:=.o): LIB_CFLAGS := $(LIB_INC)
+$(B)/tests/fuzz/fuzz_report: $(B)/tools/report-read.o $(B)/tools/report-draw.o
 
 FUZZ_T   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/%.t,$(FUZZ_SRC))
 
 fuzz-run: $(FUZZ_BIN) $(FUZZ_T)
-	$(Q)$(RUN) -s fuzz -t $$(($(FUZZ_SECONDS) + 60)) $(FUZZ_T)
+	$(Q)$(RUN) -j $(J) -s fuzz -t $$(($(FUZZ_SECONDS) + 60)) $(FUZZ_T)
 $(FUZZ_T): $(B)/tests/fuzz/%.t: FORCE
 	@mkdir -p $(@D)
 	$(Q)printf '#!/bin/sh\nexec $(CURDIR)/tests/fuzz/run-one.sh $* %s\n' \
@@ -150,7 +172,7 @@ deps-demo:
 lint:
 	$(Q)tests/run.sh -b $(B) $(if $(TALLY),-o $(TALLY)) -s lint tests/lint.sh tests/selftest.sh
 
-CHECKS ?= lint check-unit check-live check-fault check-xen check-asan check-tsan \
+CHECKS ?= lint check-unit check-model check-live check-fault check-xen check-asan check-tsan \
           fuzz
 
 # Every part runs whatever became of the others; a part that does not even
@@ -180,7 +202,11 @@ demo: deps-demo
 
 bench: deps-demo
 	+$(Q)$(quiet_sub) all $(LIVE_BIN)
-	$(Q)tests/bench/run.sh -b $(B) -n $(RUNS)
+	$(Q)tests/bench/run.sh -b $(B) -n $(RUNS) -m $(GUEST_MIB) $(BENCHES)
 
-.PHONY: check check-unit check-live check-fault check-xen check-asan check-tsan fuzz \
-        fuzz-run FORCE lint cover format demo bench deps deps-demo
+bench-service: deps
+	+$(Q)$(quiet_sub) all
+	$(Q)tests/bench/service.py -b $(B) -m $(GUEST_MIB)
+
+.PHONY: check check-unit check-model check-live check-fault check-xen check-asan check-tsan fuzz \
+        fuzz-run FORCE lint cover format demo bench bench-service deps deps-demo

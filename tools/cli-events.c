@@ -59,6 +59,8 @@ static void on_event(void *data, const struct xmig_event *e)
         cli_progress_break();
         cli_complain("%s", e->text);
     }
+    if ( e->kind == XMIG_EVENT_ROUND )
+        cli_progress_round(e->stats);
     if ( !events.log || events.failed )
         return;
     obj = object_of(event_name(e->kind), e->time_us);

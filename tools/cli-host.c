@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The library's handle: log, state directory, and what to say where there is
- * no Xen.
+ * The library's handle: state directory, signals, and what to say where there
+ * is no Xen.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 #include "cmd.h"
 #include "libxl-hooks.h"
 
-static struct xentoollog_logger_stdiostream *logger;
+static struct xentoollog_logger *logger;
 static struct xmig *volatile cancelled_by_signal;
 
 static const char no_xen[] =
@@ -52,30 +52,20 @@ static int set_state_dir(struct xmig *s)
     return dir ? xmig_set_state_dir(s, dir) : 0;
 }
 
-static xentoollog_level level(void)
-{
-    /* A failure is told once, by the command. */
-    static const xentoollog_level levels[] = {
-        XTL_CRITICAL, XTL_INFO, XTL_DETAIL, XTL_DEBUG,
-    };
-
-    return levels[cli.verbose > 3 ? 3 : cli.verbose];
-}
-
 int cli_open(struct xmig **ret_s)
 {
     const char *emu = getenv("XMIG_EMU");
     struct xmig *s;
     int rc;
 
-    logger = xtl_createlogger_stdiostream(stderr, level(), 0);
+    logger = cli_log_open();
     if ( !logger )
     {
         cli_complain("no memory");
         return EXIT_NOTHING;
     }
 
-    rc = xmig_open((struct xentoollog_logger *)logger, &s);
+    rc = xmig_open(logger, &s);
     if ( rc == -ENODEV && emu && *emu )
     {
         cli_complain("cannot reach a hypervisor");
@@ -99,12 +89,12 @@ int cli_open(struct xmig **ret_s)
         goto fail;
     }
 
-    libxl_hooks_install(s, (struct xentoollog_logger *)logger);
+    libxl_hooks_install(s, logger);
     *ret_s = s;
     return 0;
 
  fail:
-    xtl_logger_destroy((struct xentoollog_logger *)logger);
+    xtl_logger_destroy(logger);
     logger = NULL;
     return EXIT_NOTHING;
 }
@@ -114,7 +104,7 @@ void cli_close(struct xmig *s)
     cli_cancel_on_signal(NULL);
     xmig_close(s);
     if ( logger )
-        xtl_logger_destroy((struct xentoollog_logger *)logger);
+        xtl_logger_destroy(logger);
     logger = NULL;
 }
 

@@ -91,7 +91,11 @@ static void on_progress(void *data, const struct xmig_stats *st)
     if ( st->phase == XMIG_PHASE_ROUNDS && st->rounds )
         len += snprintf(text + len, sizeof(text) - len,
                         "  dirty %"PRIu64" pages/s", st->dirty_pages_rate);
-    if ( st->phase == XMIG_PHASE_ROUNDS )
+    if ( st->phase == XMIG_PHASE_DRAIN )
+        len += snprintf(text + len, sizeof(text) - len,
+                        "  %"PRIu64" faults, median %s",
+                        st->postcopy_requests, cli_time(st->fault_p50_us, d));
+    if ( st->phase == XMIG_PHASE_ROUNDS || st->phase == XMIG_PHASE_DRAIN )
         len += snprintf(text + len, sizeof(text) - len, "  left %s",
                         cli_bytes(st->remaining_bytes, d));
     if ( st->phase == XMIG_PHASE_ROUNDS && st->expected_downtime_us )
@@ -126,6 +130,28 @@ void cli_progress_begin(struct xmig *s)
     line.on = line.terminal || cli.progress;
     if ( line.on )
         xmig_set_progress(s, on_progress, NULL);
+    pthread_mutex_unlock(&lock);
+}
+
+void cli_progress_round(const struct xmig_stats *st)
+{
+    uint64_t rate = st->round_us ? st->round_pages * 4096 * 1000000 /
+                                   st->round_us : 0;
+    char a[32], b[32], c[32], d[32], e[32];
+
+    pthread_mutex_lock(&lock);
+    if ( line.on )
+    {
+        if ( line.width )
+            fprintf(stderr, "\r%*s\r", (int)line.width, "");
+        line.width = 0;
+        fprintf(stderr, "round %u: %s at %s/s, dirtied at %s/s, %s left, "
+                "pause would be %s\n", st->rounds,
+                cli_bytes(st->round_pages * 4096, a), cli_bytes(rate, b),
+                cli_bytes(st->dirty_pages_rate * 4096, c),
+                cli_bytes(st->remaining_bytes, d),
+                cli_time(st->expected_downtime_us, e));
+    }
     pthread_mutex_unlock(&lock);
 }
 
@@ -177,6 +203,19 @@ void cli_table(FILE *f, const struct xmig_stats *st, const char *guest)
     fprintf(f, "  pages       %"PRIu64" whole, %"PRIu64" zero, %"PRIu64
             " skipped\n", st->normal_pages, st->duplicate_pages,
             st->skipped_pages);
+    if ( st->postcopy_pages )
+    {
+        fprintf(f, "  post-copy   %"PRIu64" pages: %"PRIu64" ahead, %"PRIu64
+                " pushed, %"PRIu64" asked for, %"PRIu64" along with those, %"
+                PRIu64" holes, %"PRIu64" twice\n", st->postcopy_pages,
+                st->postcopy_first, st->postcopy_pushed,
+                st->postcopy_demanded, st->postcopy_neighbours,
+                st->postcopy_holes, st->postcopy_duplicates);
+        fprintf(f, "  faults      %"PRIu64", median %s, 99 %% within %s, vCPUs"
+                " waited %s\n", st->postcopy_requests,
+                cli_time(st->fault_p50_us, a), cli_time(st->fault_p99_us, b),
+                cli_time(st->postcopy_waited_us, c));
+    }
     if ( st->cpu_throttle_percentage )
         fprintf(f, "  slowed down by %u %% at last, until it was suspended\n",
                 st->cpu_throttle_percentage);

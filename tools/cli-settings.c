@@ -9,7 +9,7 @@
 
 #include "cmd.h"
 
-int cli_settings_add(struct settings *l, const char *key, char *value)
+int cli_settings_add(struct settings *l, const char *key, const char *value)
 {
     struct setting *more = realloc(l->list, (l->nr + 1) * sizeof(*more));
 
@@ -55,6 +55,16 @@ int cli_settings_apply(const struct settings *l, const struct command *cmd,
             return cli_usage(cmd, "%s", xmig_error(s)->text);
     }
     return 0;
+}
+
+const char *cli_settings_value(const struct settings *l, const char *key)
+{
+    unsigned int i = l->nr;
+
+    while ( i-- )
+        if ( !strcmp(l->list[i].key, key) )
+            return l->list[i].value;
+    return NULL;
 }
 
 void cli_settings_done(struct settings *l)

@@ -14,7 +14,8 @@
 enum
 {
     OPT_PORT = 256, OPT_TCP, OPT_IGNORED, OPT_JSON, OPT_SET, OPT_DEBUG,
-    OPT_TIMEOUT_ABORT, OPT_TIMEOUT_SUSPEND, OPT_LOG_JSON,
+    OPT_TIMEOUT_ABORT, OPT_TIMEOUT_SUSPEND, OPT_TIMEOUT_POSTCOPY,
+    OPT_POSTCOPY, OPT_POSTCOPY_AFTER, OPT_POSTCOPY_READY, OPT_LOG_JSON,
 };
 
 static const struct arg_opt opts[] = {
@@ -27,6 +28,10 @@ static const struct arg_opt opts[] = {
     { OPT_DEBUG, "debug", false },
     { OPT_TIMEOUT_ABORT, "timeout-abort", false },
     { OPT_TIMEOUT_SUSPEND, "timeout-suspend", false },
+    { OPT_TIMEOUT_POSTCOPY, "timeout-postcopy", false },
+    { OPT_POSTCOPY, "postcopy", false },
+    { OPT_POSTCOPY_AFTER, "postcopy-after-precopy", false },
+    { OPT_POSTCOPY_READY, "postcopy-ready", false },
     { OPT_LOG_JSON, "log-json", true },
     { 'e', NULL, false },
     { 'F', NULL, false },
@@ -51,8 +56,8 @@ struct request
     struct settings settings;
 };
 
-/* What xl has and we do not: say so rather than do something else. */
-static int refuse_letter(const struct command *cmd, int opt)
+/* What others have and we do not: say so rather than do something else. */
+static int refuse_option(const struct command *cmd, int opt)
 {
     if ( opt == 'C' )
         return cli_usage(cmd, "-C: the configuration goes along with the"
@@ -73,11 +78,26 @@ static bool is_plain_host(const char *host)
                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@:%")];
 }
 
+/* The receiver that ssh starts looks there, too.  -1: it can't be told. */
+static int spill_option(const struct request *r, char **ret)
+{
+    const char *dir = cli_settings_value(&r->settings, "postcopy-spill");
+
+    *ret = NULL;
+    if ( !dir || !*dir )
+        return 0;
+    if ( *dir != '/' || dir[strspn(dir, "abcdefghijklmnopqrstuvwxyz"
+                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@")] )
+        return -1;
+    return asprintf(ret, " --postcopy-spill %s", dir) < 0 ? -1 : 0;
+}
+
 /* As xl: sh runs "SSH HOST program"; with an empty SSH, HOST. */
 static int settle_command(const struct command *cmd, struct request *r)
 {
     static const char verbose[] = " -vvv";
     const char *ssh = r->ssh ? r->ssh : "ssh";
+    char *spill;
     int level = cli.verbose > 3 ? 3 : cli.verbose, n;
 
     if ( !*ssh )
@@ -86,11 +106,15 @@ static int settle_command(const struct command *cmd, struct request *r)
         return cli_usage(cmd, "\"%s\" is no name of a host; -s takes options"
                          " of ssh, -s '' a whole command instead of the host",
                          r->host);
+    else if ( spill_option(r, &spill) )
+        return cli_usage(cmd, "by ssh --postcopy-spill is an absolute path of"
+                         " letters, digits and /._-+@");
     else
     {
-        n = asprintf(&r->command, "exec %s %s xmig%.*s receive --stdio%s", ssh,
-                     r->host, level ? level + 2 : 0, verbose,
-                     r->no_watch ? " -e" : "");
+        n = asprintf(&r->command, "exec %s %s xmig%.*s receive --stdio%s%s",
+                     ssh, r->host, level ? level + 2 : 0, verbose,
+                     r->no_watch ? " -e" : "", spill ? spill : "");
+        free(spill);
         r->command = n < 0 ? NULL : r->command;
     }
     if ( r->command )
@@ -131,15 +155,28 @@ static int settle_host(const struct command *cmd, struct request *r,
 static int take_setting(const struct command *cmd, struct request *r,
                         struct args *a, int opt)
 {
-    static char to_abort[] = "abort", to_suspend[] = "suspend";
+    static const struct
+    {
+        int opt;
+        const char *key;
+        char value[16];
+    } fixed[] = {
+        { OPT_TIMEOUT_ABORT, "timeout-action", "abort" },
+        { OPT_TIMEOUT_SUSPEND, "timeout-action", "suspend" },
+        { OPT_TIMEOUT_POSTCOPY, "timeout-action", "postcopy" },
+        { OPT_POSTCOPY, "postcopy", "now" },
+        { OPT_POSTCOPY_AFTER, "postcopy", "after-precopy" },
+        { OPT_POSTCOPY_READY, "postcopy", "ready" },
+    };
+    unsigned int i;
     char *value;
 
     if ( opt == OPT_SET )
         return cli_settings_word(&r->settings, cmd, a->value);
-    if ( opt == OPT_TIMEOUT_ABORT )
-        return cli_settings_add(&r->settings, "timeout-action", to_abort);
-    if ( opt == OPT_TIMEOUT_SUSPEND )
-        return cli_settings_add(&r->settings, "timeout-action", to_suspend);
+    for ( i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++ )
+        if ( opt == fixed[i].opt )
+            return cli_settings_add(&r->settings, fixed[i].key,
+                                    fixed[i].value);
     value = args_other_value(a);
 
     return value ? cli_settings_add(&r->settings, a->name, value)
@@ -171,20 +208,13 @@ static int parse(const struct command *cmd, int argc, char **argv,
         case OPT_JSON:
             r->json = true;
             break;
-        case OPT_SET:
-        case OPT_TIMEOUT_ABORT:
-        case OPT_TIMEOUT_SUSPEND:
-        case ARG_OTHER:
-            rc = take_setting(cmd, r, &a, opt);
-            break;
         case OPT_DEBUG:
             cli.verbose = 3;
             break;
         case OPT_LOG_JSON:
             r->log_json = a.value;
             break;
-        case OPT_IGNORED:
-            break;
+        case OPT_IGNORED: break;
         case 'e':
         case 'F':
             r->no_watch = true;
@@ -192,7 +222,7 @@ static int parse(const struct command *cmd, int argc, char **argv,
         case 'p':
         case 'C':
         case 'D':
-            return refuse_letter(cmd, opt);
+            return refuse_option(cmd, opt);
         case 'h':
             cli_help(stdout, cmd);
             return -1;
@@ -202,8 +232,10 @@ static int parse(const struct command *cmd, int argc, char **argv,
                                  " one host", a.value);
             *(r->domain ? &r->host : &r->domain) = a.value;
             break;
-        default:
+        case ARG_BAD:
             return EXIT_NOTHING;
+        default:
+            rc = take_setting(cmd, r, &a, opt);
         }
         if ( rc )
             return EXIT_NOTHING;

@@ -54,7 +54,7 @@ static void on_end(void *data, uint32_t domid, const char *name,
                  name && *name ? name : "a domain");
         cli_fail(err, err->code, what);
     }
-    else if ( !r->json )
+    else if ( !r->json && domid )
         printf("%s runs here as domain %"PRIu32": %s in %s\n", name, domid,
                cli_bytes(st->transferred_bytes, a),
                cli_time(st->total_time_us, b));
@@ -68,6 +68,7 @@ struct where
     uint16_t port;               /* 0 = the usual one */
     bool once;
     bool stdio;
+    bool no_watch;
 };
 
 /* --listen ADDR, ADDR:PORT or :PORT, and --port.  0 or the exit status. */
@@ -160,9 +161,11 @@ static int receive(const struct command *cmd, const struct where *w,
         return status;
     }
 
+    cli_use_holder(s, settings, w->stdio, w->no_watch);
     cli_cancel_on_signal(s);
     status = w->stdio ? serve_stdio(s) : serve(s, w, r);
     cli_close(s);
+    cli_holder_done();
     return status;
 }
 
@@ -210,6 +213,7 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
             break;
         case 'e':
             libxl_hooks_no_watch();
+            w.no_watch = true;
             break;
         case 261:
             libxl_hooks_trust_peers();
@@ -230,6 +234,9 @@ int cmd_receive(const struct command *cmd, int argc, char **argv)
 
     if ( !status )
         status = settle_where(cmd, &w);
+    /* A guest must not be lost because nobody reads the log any more: ssh's
+     * end is that of a connection, which may come back. */
+    signal(SIGPIPE, SIG_IGN);
     if ( !status )
         status = receive(cmd, &w, &settings, &r);
     cli_settings_done(&settings);

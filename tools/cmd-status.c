@@ -163,6 +163,17 @@ static void print_row(struct json_object *st)
            text_of(st, "peer"), text_of(st, "id"));
 }
 
+static void print_spill(struct json_object *st)
+{
+    struct json_object *post = part_of(st, "postcopy");
+    const char *spill = text_of(post, "spill");
+
+    if ( !strcmp(text_of(st, "role"), "source") && *spill &&
+         strcmp(spill, "none") )
+        printf("    spill: %s, %"PRIu64" of %"PRIu64" pages\n", spill,
+               number_of(post, "spilled"), number_of(post, "pages"));
+}
+
 static void print_head(void)
 {
     printf("%-16s %5s %-11s %-11s %5s %6s %11s %13s %13s %11s %10s  %-22s "
@@ -197,6 +208,7 @@ static int show(void *data, const char *line)
         if ( !s->nr )
             print_head();
         print_row(r.ret);
+        print_spill(r.ret);
     }
     if ( !r.error && s->watch && part_of(r.ret, "end") )
     {
@@ -367,9 +379,9 @@ int cmd_cancel(const struct command *cmd, int argc, char **argv)
     return c.status < 0 ? EXIT_NOTHING : c.status;
 }
 
-/* ---- xmig set ----------------------------------------------------------- */
+/* ---- xmig set, xmig postcopy -------------------------------------------- */
 
-static int on_set(void *data, const char *line)
+static int on_done(void *data, const char *line)
 {
     struct reply r;
 
@@ -380,6 +392,34 @@ static int on_set(void *data, const char *line)
     }
     json_object_put(r.line);
     return 0;
+}
+
+int cmd_postcopy(const struct command *cmd, int argc, char **argv)
+{
+    static const struct arg_opt opts[] = {
+        { 'h', "help", false },
+        { 0, NULL, false },
+    };
+    struct found f = { .sources_only = true };
+    const char *which = NULL;
+    struct args a;
+    int opt, rc, status;
+
+    args_init(&a, cmd, argc, argv);
+    while ( (opt = args_next(&a, opts)) != ARG_END )
+    {
+        if ( opt == ARG_WORD && !which )
+            which = a.value;
+        else
+            return args_usual(&a, opt);
+    }
+    status = find_one(cmd, which, &f);
+    if ( status )
+        return status;
+    rc = xmig_monitor(cli_state_dir(), f.id, "{\"execute\":\"postcopy\"}",
+                      on_done, &status);
+
+    return rc ? fail(rc, f.name) : status;
 }
 
 int cmd_set(const struct command *cmd, int argc, char **argv)
@@ -424,7 +464,7 @@ int cmd_set(const struct command *cmd, int argc, char **argv)
     {
         rc = xmig_monitor(cli_state_dir(), f.id,
                           json_object_to_json_string_ext(req,
-                              JSON_C_TO_STRING_PLAIN), on_set, &status);
+                              JSON_C_TO_STRING_PLAIN), on_done, &status);
         if ( rc )
             status = fail(rc, f.name);
     }

@@ -45,6 +45,7 @@ int cmd_migrate(const struct command *cmd, int argc, char **argv);
 int cmd_receive(const struct command *cmd, int argc, char **argv);
 int cmd_status(const struct command *cmd, int argc, char **argv);
 int cmd_cancel(const struct command *cmd, int argc, char **argv);
+int cmd_postcopy(const struct command *cmd, int argc, char **argv);
 int cmd_set(const struct command *cmd, int argc, char **argv);
 int cmd_report(const struct command *cmd, int argc, char **argv);
 int cmd_watch(const struct command *cmd, int argc, char **argv);
@@ -123,17 +124,20 @@ int cli_port_option(const struct command *cmd, const char *text,
 
 struct settings
 {
-    struct setting { char *key, *value; } *list;
+    struct setting { char *key; const char *value; } *list;
     unsigned int nr;
 };
 
 /* key is copied, value is not.  All return 0 or the exit status. */
-int cli_settings_add(struct settings *l, const char *key, char *value);
+int cli_settings_add(struct settings *l, const char *key,
+                     const char *value);
 /* NAME=VALUE, of --set; cut in two in place. */
 int cli_settings_word(struct settings *l, const struct command *cmd,
                       char *text);
 int cli_settings_apply(const struct settings *l, const struct command *cmd,
                        struct xmig *s);
+/* The last value given for it by this name, or NULL. */
+const char *cli_settings_value(const struct settings *l, const char *key);
 void cli_settings_done(struct settings *l);
 
 /* ---- The handle (cli-host.c) -------------------------------------------- */
@@ -143,6 +147,9 @@ void cli_settings_done(struct settings *l);
  * status after telling why not.
  */
 int cli_open(struct xmig **ret_s);
+/* A logger to the standard error, the caller's (xtl_logger_destroy()); NULL:
+ * no memory. */
+struct xentoollog_logger *cli_log_open(void);
 /* Of the migrations' journals and monitors; NULL: the library's default. */
 const char *cli_state_dir(void);
 void cli_close(struct xmig *s);
@@ -150,6 +157,17 @@ void cli_close(struct xmig *s);
 void cli_cancel_on_signal(struct xmig *s);
 /* Find a domain; returns 0, or the exit status after telling why not. */
 int cli_find(struct xmig *s, const char *name_or_id, uint32_t *ret_domid);
+
+/* ---- The holder (cmd-hold.c) -------------------------------------------- */
+
+#define HOLD "--hold"
+/* Have one started for each post-copy that is received. */
+void cli_use_holder(struct xmig *s, const struct settings *settings,
+                    bool stdio, bool no_watch);
+/* When the handle has been closed. */
+void cli_holder_done(void);
+/* It is one: argv[1] is HOLD. */
+int cli_hold(int argc, char **argv);
 
 /* ---- Failures (cli-error.c) --------------------------------------------- */
 
@@ -172,8 +190,10 @@ void cli_progress_begin(struct xmig *s);
 void cli_progress_end(struct xmig *s);
 /* Something else is going to be printed. */
 void cli_progress_break(void);
-/* A line of a transport command: data is what to put in front of it (char *).
- * Any thread. */
+/* A line that stays, about a round that has ended. */
+void cli_progress_round(const struct xmig_stats *st);
+/* A line for the standard error, beside the one of progress: data is what to
+ * put in front of it (char *).  Any thread. */
 void cli_remote_line(void *data, const char *line);
 /* The table at the end. */
 void cli_table(FILE *f, const struct xmig_stats *st, const char *guest);

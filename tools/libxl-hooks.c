@@ -24,7 +24,7 @@ bool libxl_manages(uint32_t domid)
     char path[32], *value = NULL;
     unsigned int len;
 
-    snprintf(path, sizeof(path), "/libxl/%u", domid);
+    snprintf(path, sizeof(path), "/libxl/%u/type", domid);
     if ( xs )
         value = xs_read(xs, XBT_NULL, path, &len);
     free(value);

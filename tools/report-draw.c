@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The picture of a migration: three panels over one axis of time, and the
- * downtime by its parts, as predicted and as it was.
+ * The picture of a migration: panels over one axis of time, and the downtime
+ * by its parts, as predicted and as it was.
  */
 #include <errno.h>
 #include <math.h>
@@ -352,6 +352,46 @@ static double draw_left(FILE *f, const struct report *r, double y)
     return p.top + p.height;
 }
 
+/* What was predicted at the end of a round holds until the next one's. */
+static double draw_pause(FILE *f, const struct report *r, double y)
+{
+    struct panel p = { .top = y + 12, .height = 90 };
+    struct key keys[REPORT_PARTS];
+    double from, to, base;
+    unsigned int part;
+    size_t i;
+
+    for ( i = 0; i < REPORT_PARTS; i++ )
+        keys[i] = (struct key){ part_colours[i], report_parts[i] };
+    keys[0].text = "pause predicted after each round: suspend";
+    for ( i = 0; i < r->nr_rounds; i++ )
+        if ( r->rounds[i].pause_ms > p.max )
+            p.max = r->rounds[i].pause_ms;
+    p.max = nice_max(p.max, 3);
+    put_legend(f, y, keys, REPORT_PARTS - 1);
+    put_phases(f, r, &p);
+    put_y_axis(f, &p, "pause, ms");
+    for ( i = 0; i < r->nr_rounds; i++ )
+    {
+        from = r->rounds[i].end;
+        to = i + 1 < r->nr_rounds ? r->rounds[i + 1].end
+             : r->stopped > from ? r->stopped : r->total;
+        base = 0;
+        for ( part = 0; to > from && part < REPORT_PARTS; part++ )
+        {
+            fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+                    "height=\"%.1f\" fill=\"%s\"/>\n", x_of(r, from),
+                    y_of(&p, base + r->rounds[i].parts_ms[part]),
+                    x_of(r, to) - x_of(r, from),
+                    p.height * r->rounds[i].parts_ms[part] / p.max,
+                    part_colours[part]);
+            base += r->rounds[i].parts_ms[part];
+        }
+    }
+    put_frame(f, &p);
+    return p.top + p.height;
+}
+
 static double draw_throttle(FILE *f, const struct report *r, double y)
 {
     static const struct key keys[] = {
@@ -446,6 +486,8 @@ static double draw_body(FILE *f, const struct report *r)
 
     y = draw_rates(f, r, y) + 30;
     y = draw_left(f, r, y);
+    if ( r->nr_rounds )
+        y = draw_pause(f, r, y + 30);
     if ( r->nr_steps )
         y = draw_throttle(f, r, y + 30);
     put_x_axis(f, y, r->total, "seconds since the migration began");

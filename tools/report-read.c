@@ -72,6 +72,14 @@ static int add_sample(struct report *r, double t, struct json_object *st)
     return 0;
 }
 
+static void take_parts(struct json_object *parts, double *ret_ms)
+{
+    unsigned int i;
+
+    for ( i = 0; i < REPORT_PARTS; i++ )
+        ret_ms[i] = number(parts, report_parts[i]) / 1e3;
+}
+
 static int add_round(struct report *r, double t, struct json_object *st)
 {
     struct report_round *n = grow(r->rounds, r->nr_rounds, sizeof(*n));
@@ -84,6 +92,7 @@ static int add_round(struct report *r, double t, struct json_object *st)
     n->begin = t - number(st, "round-us") / 1e6;
     n->dirty = number(part(st, "ram"), "dirty-pages-rate") * 4096 / MIB;
     n->pause_ms = number(st, "expected-downtime-us") / 1e3;
+    take_parts(part(st, "expected-downtime-parts-us"), n->parts_ms);
     return 0;
 }
 
@@ -103,21 +112,16 @@ static int add_step(struct report *r, double t, struct json_object *st)
 static void take_end(struct report *r, struct json_object *obj,
                      struct json_object *st)
 {
-    struct json_object *parts = part(st, "downtime-parts-us");
-    struct json_object *expected = part(st, "expected-downtime-parts-us");
     struct json_object *code = part(obj, "code");
-    unsigned int i;
 
     r->ended = true;
     r->code = code ? json_object_get_int(code) : 0;
     copy(obj, "text", r->text, sizeof(r->text));
     r->downtime_ms = number(st, "downtime-us") / 1e3;
     r->expected_ms = number(st, "expected-downtime-us") / 1e3;
-    for ( i = 0; i < REPORT_PARTS; i++ )
-    {
-        r->parts_ms[i] = number(parts, report_parts[i]) / 1e3;
-        r->expected_parts_ms[i] = number(expected, report_parts[i]) / 1e3;
-    }
+    take_parts(part(st, "downtime-parts-us"), r->parts_ms);
+    take_parts(part(st, "expected-downtime-parts-us"),
+               r->expected_parts_ms);
 }
 
 static void take_state(struct report *r, struct json_object *obj, double t)

@@ -17,12 +17,16 @@ struct report_sample
     double sent, left;           /* MiB */
 };
 
+/* Parts of a downtime. */
+#define REPORT_PARTS 5
+
 /* A live round that has ended. */
 struct report_round
 {
     double begin, end;
     double dirty;                /* MiB/s */
-    double pause_ms;             /* predicted */
+    double pause_ms;             /* predicted at its end */
+    double parts_ms[REPORT_PARTS];
 };
 
 struct report_step
@@ -30,8 +34,6 @@ struct report_step
     double t;
     double percent;              /* slowed down by */
 };
-
-#define REPORT_PARTS 5
 
 struct report
 {

@@ -44,6 +44,14 @@ const struct command commands[] = {
       "    --timeout S   for the copying; then\n"
       "    --timeout-abort     give up (what happens by itself)\n"
       "    --timeout-suspend   switch over, however long the pause\n"
+      "    --timeout-postcopy  go over to post-copy\n"
+      "    --postcopy    run there at once, memory follows\n"
+      "    --postcopy-after-precopy\n"
+      "                  the same after --postcopy-rounds N of copying, or\n"
+      "                  as soon as another gains nothing\n"
+      "    --postcopy-ready    when xmig postcopy says so\n"
+      "    --postcopy-spill DIR\n"
+      "                  both hosts reach it: survive the source's death\n"
       "    --log-json FILE     write what happens, a JSON object a line, for\n"
       "                  xmig report\n",
       cmd_migrate },
@@ -76,6 +84,9 @@ const struct command commands[] = {
       "stop a migration; the domain runs on at its source",
       "    --no-wait     only ask it to stop\n",
       cmd_cancel },
+    { "postcopy", "[DOMAIN | ID]",
+      "go over to post-copy: run at the destination now, memory follows", "",
+      cmd_postcopy },
     { "set", "[DOMAIN | ID] NAME=VALUE...",
       "change options of a migration that runs, at its source", "",
       cmd_set },
@@ -89,7 +100,8 @@ const struct command commands[] = {
     { "recover", "[--fenced] [DOMAIN]",
       "settle migrations whose outcome is not known",
       "    --fenced      the destination is off and will not come back with\n"
-      "                  the guest: resume the guest here\n",
+      "                  the guest: resume it here; at the destination\n"
+      "                  of a post-copy: the source is, the guest is lost\n",
       cmd_recover },
     { "dump", "[--json] [FILE]",
       "print a saved domain's stream, a line a record, or refuse it",
@@ -135,6 +147,8 @@ int main(int argc, char **argv)
 
     if ( argc > 1 && !strcmp(argv[1], HELPER_RESTORE) )
         return libxl_helper(argv);
+    if ( argc > 1 && !strcmp(argv[1], HOLD) )
+        return cli_hold(argc, argv);
     args_init(&a, NULL, argc, argv);
     while ( (opt = args_next(&a, global_opts)) != ARG_END )
     {

@@ -61,8 +61,19 @@ struct optset;
  *   recover-timeout   ms     patience in asking for the outcome
  *   timeout           s      whole live phase, 0 = none
  *   timeout-action           what then: enum opt_timeout_action
+ *   postcopy                 enum opt_postcopy
+ *   prepaging         bool   push around the last faults
+ *   fault-neighbours  pages  that come along with one, at most
+ *   postcopy-spill           directory for what is not there yet, "" = none
  *   name                     name of the domain at the destination
  *   zero-pages        bool   look for pages of zeros and send marks
+ *   compressed        bool   compress pages where it pays
+ *   comp-methods             zstd, zlib, delta, with commas; "" = the best
+ *   comp-zstd-level, comp-zlib-level (comp-mt-level)  0 = by itself
+ *   comp-threads (comp-mt-threads)
+ *   comp-xbzrle-cache (delta-cache)  MiB  of old pages, 0 = no deltas
+ *   comp-always       bool   whether it pays or not
+ *   comp-accept       bool   decode what is coded
  */
 extern const struct opt_row opt_engine_rows[];
 
@@ -70,6 +81,15 @@ enum opt_timeout_action
 {
     OPT_TIMEOUT_ABORT,
     OPT_TIMEOUT_SUSPEND,
+    OPT_TIMEOUT_POSTCOPY,
+};
+
+enum opt_postcopy
+{
+    OPT_POSTCOPY_OFF,
+    OPT_POSTCOPY_READY,          /* when asked to, or by timeout-action */
+    OPT_POSTCOPY_AFTER,          /* after rounds of pre-copy */
+    OPT_POSTCOPY_NOW,            /* no page before */
 };
 
 /* A set with the engine's rows and all defaults. */

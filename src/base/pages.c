@@ -151,6 +151,23 @@ void pageset_andnot(struct pageset *dst, const struct pageset *src)
     dst->count = count;
 }
 
+void pageset_andnot_from(struct pageset *dst, const struct pageset *src,
+                         uint64_t from)
+{
+    size_t i, nr = nr_words(dst);
+    uint64_t gone;
+
+    assert(dst->nr_gfns == src->nr_gfns);
+    for ( i = from >> 6; i < nr; i++ )
+    {
+        gone = dst->words[i] & src->words[i];
+        if ( i == from >> 6 )
+            gone &= ~0ull << (from & 63);
+        dst->words[i] &= ~gone;
+        dst->count -= __builtin_popcountll(gone);
+    }
+}
+
 bool pageset_equal(const struct pageset *a, const struct pageset *b)
 {
     return a->nr_gfns == b->nr_gfns && a->count == b->count &&
@@ -428,7 +445,27 @@ void pages_store(void *dst, const void *src, size_t nr)
     }
     _mm_sfence();
 }
+
+void pages_fill(void *dst, uint32_t word, size_t nr)
+{
+    const __m128i w = _mm_set1_epi32((int)word);
+    __m128i *to = dst;
+    size_t i, n = nr * PAGE_BYTES / sizeof(*to);
+
+    for ( i = 0; i < n; i++ )
+        _mm_stream_si128(to + i, w);
+    _mm_sfence();
+}
 #else
+void pages_fill(void *dst, uint32_t word, size_t nr)
+{
+    uint32_t *to = dst;
+    size_t i, n = nr * PAGE_BYTES / sizeof(*to);
+
+    for ( i = 0; i < n; i++ )
+        to[i] = word;
+}
+
 void pages_store(void *dst, const void *src, size_t nr)
 {
     if ( src )
@@ -455,6 +492,26 @@ bool page_is_zero(const void *page)
         if ( w[i] | w[i + 1] | w[i + 2] | w[i + 3] |
              w[i + 4] | w[i + 5] | w[i + 6] | w[i + 7] )
             return false;
+
+    return true;
+}
+
+bool page_is_fill(const void *page, uint32_t *ret_word)
+{
+    const uint64_t *w = page, first = w[0];
+    unsigned int i;
+
+    /* As above: the first line tells nearly always. */
+    if ( first >> 32 != (uint32_t)first || w[1] != first )
+        return false;
+    if ( w[64] != first || w[511] != first )
+        return false;
+    for ( i = 0; i < PAGE_BYTES / sizeof(*w); i += 8 )
+        if ( (w[i] ^ first) | (w[i + 1] ^ first) | (w[i + 2] ^ first) |
+             (w[i + 3] ^ first) | (w[i + 4] ^ first) | (w[i + 5] ^ first) |
+             (w[i + 6] ^ first) | (w[i + 7] ^ first) )
+            return false;
+    *ret_word = (uint32_t)first;
 
     return true;
 }

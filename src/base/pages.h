@@ -88,6 +88,9 @@ void pageset_copy(struct pageset *dst, const struct pageset *src);
 void pageset_or(struct pageset *dst, const struct pageset *src);
 void pageset_and(struct pageset *dst, const struct pageset *src);
 void pageset_andnot(struct pageset *dst, const struct pageset *src);
+/* The same, for members from gfn from on only. */
+void pageset_andnot_from(struct pageset *dst, const struct pageset *src,
+                         uint64_t from);
 bool pageset_equal(const struct pageset *a, const struct pageset *b);
 /* Members of both. */
 uint64_t pageset_count_and(const struct pageset *a, const struct pageset *b);
@@ -159,10 +162,14 @@ int gfn_runs_to_set(const struct gfn_runs *rl, struct pageset *ps);
 
 /* Are all 4096 bytes 0?  page is aligned to 8. */
 bool page_is_zero(const void *page);
+/* Does it consist of one 32-bit word (maybe 0) again and again? */
+bool page_is_fill(const void *page, uint32_t *ret_word);
 /*
  * Write nr pages from src (NULL: zeros) that nobody here will read again:
  * past the caches where the processor can.  Both aligned to 16.
  */
 void pages_store(void *dst, const void *src, size_t nr);
+/* The same with pages that consist of word. */
+void pages_fill(void *dst, uint32_t word, size_t nr);
 
 #endif

@@ -228,8 +228,8 @@ int hv_dirty_open(struct hv *hv, struct err *e, uint32_t domid,
                   uint64_t nr_gfns, struct hv_dirty **ret_d);
 /*
  * Fetch and clear the log: or it into set (of nr_gfns).
- * final: the guest is suspended; frames that the host holds mapped are in.
- * ret may be NULL.
+ * final: the guest is suspended; frames that the host holds mapped are in,
+ * and nothing is cleared, as nobody will ask again.  ret may be NULL.
  */
 int hv_dirty_fetch(struct hv_dirty *d, struct err *e, bool final,
                    struct pageset *set, struct hv_dirty_stats *ret);
@@ -252,6 +252,8 @@ struct hv_policy
 int hv_policy_get(struct hv *hv, struct err *e, uint32_t domid,
                   struct hv_policy *ret);
 void hv_policy_done(struct hv_policy *p);
+/* Does it offer the guest SVM or VMX, and so to be a hypervisor itself? */
+bool hv_policy_nests(const struct hv_policy *p);
 /*
  * Could a guest with this policy run on this host?
  *   -EOPNOTSUPP  no; or the arrays make no policy
@@ -270,6 +272,21 @@ int hv_context_get(struct hv *hv, struct err *e, uint32_t domid,
                    void **ret_data, size_t *ret_len);
 int hv_context_set(struct hv *hv, struct err *e, uint32_t domid,
                    const void *data, size_t len);
+
+#define HV_VCPU_TABLES 5
+#define HV_VCPU_GS     2         /* the first of them */
+
+/* Of a vCPU's registers: how it addresses memory, and where it will. */
+struct hv_vcpu
+{
+    uint64_t cr0, cr3, cr4, efer;
+    uint64_t rip, rsp;
+    uint64_t tables[HV_VCPU_TABLES];     /* GS, the other GS, GDT, IDT, TSS */
+};
+
+/* The vCPUs of a context, at most max; returns how many. */
+unsigned int hv_context_vcpus(const void *data, size_t len,
+                              struct hv_vcpu *ret, unsigned int max);
 
 struct hv_tsc
 {
@@ -299,6 +316,8 @@ int hv_params_get(struct hv *hv, struct err *e, uint32_t domid,
 /* Is its value the gfn of a page that holds a ring with the host?  Every
  * domain of libxl has those of ioreq, with a device model or without. */
 bool hv_param_is_ring(uint64_t index);
+/* Is it the gfn that the ring of absent pages (hv_pager.h) is put at? */
+bool hv_param_is_pager_ring(uint64_t index);
 /*
  * Set them.  The pages that hold rings with the host (store, console, ioreq)
  * are cleared first, as the rings begin anew; they must be there.

@@ -11,6 +11,7 @@
 #include <xen/sysctl.h>
 
 #define TYPES_BATCH 1024u            /* as many as the hypervisor takes */
+#define TYPES_CALLS 8u               /* so many such batches at a time */
 
 /* ---- The log ----------------------------------------------------------- */
 
@@ -63,11 +64,14 @@ static int open_handles(struct hv *hv)
     hv->call = xencall_open(&hv->log.vt, 0);
     if ( !hv->call )
         return open_rc();
-    hv->types_op = xencall_alloc_buffer(hv->call, sizeof(*hv->types_op));
-    hv->types = xencall_alloc_buffer(hv->call,
-                                     TYPES_BATCH * sizeof(*hv->types));
+    hv->types_call = xencall_alloc_buffer(hv->call, TYPES_CALLS *
+                                          sizeof(*hv->types_call));
+    hv->types_op = xencall_alloc_buffer(hv->call, TYPES_CALLS *
+                                        sizeof(*hv->types_op));
+    hv->types = xencall_alloc_buffer(hv->call, TYPES_CALLS * TYPES_BATCH *
+                                     sizeof(*hv->types));
 
-    return hv->types_op && hv->types ? 0 : -ENOMEM;
+    return hv->types_call && hv->types_op && hv->types ? 0 : -ENOMEM;
 }
 
 int hv_open(struct xentoollog_logger *logger, struct err *e,
@@ -118,6 +122,7 @@ void hv_close(struct hv *hv)
         return;
     if ( hv->call )
     {
+        xencall_free_buffer(hv->call, hv->types_call);
         xencall_free_buffer(hv->call, hv->types_op);
         xencall_free_buffer(hv->call, hv->types);
         xencall_close(hv->call);
@@ -166,63 +171,97 @@ int hv_host_info(struct hv *hv, struct err *e, struct hv_host *ret)
 
 /* ---- Page types -------------------------------------------------------- */
 
+/* What one of the batches asks, of n gfns from first on. */
+static void types_ask(struct hv *hv, uint32_t domid, unsigned int batch,
+                      uint64_t first, unsigned int n)
+{
+    xen_pfn_t *types = hv->types + batch * TYPES_BATCH;
+    struct xen_domctl *op = &hv->types_op[batch];
+    unsigned int i;
+
+    for ( i = 0; i < n; i++ )
+        types[i] = first + i;
+    memset(op, 0, sizeof(*op));
+    op->cmd = XEN_DOMCTL_getpageframeinfo3;
+    op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    op->domain = (domid_t)domid;
+    op->u.getpageframeinfo3.num = n;
+    set_xen_guest_handle_raw(op->u.getpageframeinfo3.array, types);
+    hv->types_call[batch] = (multicall_entry_t){
+        .op = __HYPERVISOR_domctl, .args[0] = (unsigned long)op,
+    };
+}
+
+/* All of them in one call; 0 or the first failure. */
+static int types_call(struct hv *hv, unsigned int batches)
+{
+    unsigned int i;
+    long r;
+
+    if ( xencall2(hv->call, __HYPERVISOR_multicall,
+                  (uint64_t)(uintptr_t)hv->types_call, batches) < 0 )
+        return hv_rc();
+    for ( i = 0; i < batches; i++ )
+    {
+        r = (long)hv->types_call[i].result;
+        if ( r < 0 )
+            return (int)r;
+    }
+
+    return 0;
+}
+
 /* hv->types gets the types of n gfns.  A call that fails half way has put
  * types over some of the gfns, and may have moved count and handle on: all of
  * it is made anew for another try. */
-static int types_batch(struct hv *hv, uint32_t domid, uint64_t first,
-                       unsigned int n)
+static int types_read(struct hv *hv, uint32_t domid, uint64_t first,
+                      unsigned int n)
 {
-    struct xen_domctl *op = hv->types_op;
-    unsigned int tries = 0, i;
-    int r;
+    unsigned int tries = 0, batch, at, some;
+    int rc;
 
     do {
-        for ( i = 0; i < n; i++ )
-            hv->types[i] = first + i;
-        memset(op, 0, sizeof(*op));
-        op->cmd = XEN_DOMCTL_getpageframeinfo3;
-        op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-        op->domain = (domid_t)domid;
-        op->u.getpageframeinfo3.num = n;
-        set_xen_guest_handle_raw(op->u.getpageframeinfo3.array, hv->types);
-        r = xencall1(hv->call, __HYPERVISOR_domctl, (uint64_t)(uintptr_t)op);
+        for ( batch = at = 0; at < n; batch++, at += some )
+        {
+            some = n - at < TYPES_BATCH ? n - at : TYPES_BATCH;
+            types_ask(hv, domid, batch, first + at, some);
+        }
+        rc = types_call(hv, batch);
         /* A page of the buffers may be moved by the kernel meanwhile. */
-    } while ( r < 0 && errno == EFAULT && ++tries < 3 &&
+    } while ( rc == -EFAULT && ++tries < 3 &&
               !xencall_buffers_never_fault(hv->call) );
 
-    return r < 0 ? hv_rc() : 0;
+    return rc;
+}
+
+static void put_run(struct pageset *ps, uint64_t first, unsigned int n,
+                    bool on)
+{
+    if ( on )
+        pageset_set_run(ps, first, n);
+    else
+        pageset_clear_run(ps, first, n);
 }
 
 static void put_types(struct hv *hv, uint64_t first, unsigned int n,
                       struct pageset *ram, struct pageset *broken)
 {
-    unsigned int i;
+    unsigned int i, j;
+    xen_pfn_t type;
 
-    for ( i = 0; i < n; i++ )
+    for ( i = 0; i < n; i = j )
     {
-        bool is_ram = false, is_broken = false;
-
-        switch ( hv->types[i] & XEN_DOMCTL_PFINFO_LTAB_MASK )
-        {
-        case XEN_DOMCTL_PFINFO_XTAB:
-        case XEN_DOMCTL_PFINFO_XALLOC:
-            break;
-
-        case XEN_DOMCTL_PFINFO_BROKEN:
-            is_broken = true;
-            break;
-
-        default:
-            is_ram = true;
-        }
-        if ( is_ram )
-            pageset_set(ram, first + i);
-        else
-            pageset_clear(ram, first + i);
-        if ( broken && is_broken )
-            pageset_set(broken, first + i);
-        else if ( broken )
-            pageset_clear(broken, first + i);
+        type = hv->types[i] & XEN_DOMCTL_PFINFO_LTAB_MASK;
+        for ( j = i + 1; j < n && (hv->types[j] &
+                                   XEN_DOMCTL_PFINFO_LTAB_MASK) == type; )
+            j++;
+        put_run(ram, first + i, j - i,
+                type != XEN_DOMCTL_PFINFO_XTAB &&
+                type != XEN_DOMCTL_PFINFO_XALLOC &&
+                type != XEN_DOMCTL_PFINFO_BROKEN);
+        if ( broken )
+            put_run(broken, first + i, j - i,
+                    type == XEN_DOMCTL_PFINFO_BROKEN);
     }
 }
 
@@ -235,11 +274,12 @@ int hv_page_types(struct hv *hv, struct err *e, uint32_t domid,
 
     while ( !rc && done < count )
     {
-        unsigned int n = count - done > TYPES_BATCH
-                            ? TYPES_BATCH : (unsigned int)(count - done);
+        unsigned int n = count - done > TYPES_CALLS * TYPES_BATCH
+                            ? TYPES_CALLS * TYPES_BATCH
+                            : (unsigned int)(count - done);
 
         pthread_mutex_lock(&hv->call_lock);
-        rc = types_batch(hv, domid, first + done, n);
+        rc = types_read(hv, domid, first + done, n);
         if ( !rc )
             put_types(hv, first + done, n, ram, broken);
         pthread_mutex_unlock(&hv->call_lock);

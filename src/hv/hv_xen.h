@@ -36,7 +36,8 @@ struct hv
     xc_interface *xch;
     xenforeignmemory_handle *fmem;
     xencall_handle *call;            /* page types */
-    struct xen_domctl *types_op;     /* hypercall buffers on it */
+    multicall_entry_t *types_call;    /* hypercall buffers on it */
+    struct xen_domctl *types_op;
     xen_pfn_t *types;
 
     pthread_mutex_t xc_lock;         /* xch */

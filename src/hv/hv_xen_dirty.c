@@ -114,8 +114,11 @@ static int log_read(struct hv_dirty *d, struct err *e, unsigned int op,
 int hv_dirty_fetch(struct hv_dirty *d, struct err *e, bool final,
                    struct pageset *set, struct hv_dirty_stats *ret)
 {
-    return log_read(d, e, XEN_DOMCTL_SHADOW_OP_CLEAN,
-                    final ? XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL : 0, set, ret);
+    /* Cleaning protects all memory again and flushes TLBs, for nobody, while
+     * the guest waits. */
+    return final ? log_read(d, e, XEN_DOMCTL_SHADOW_OP_PEEK,
+                            XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL, set, ret)
+                 : log_read(d, e, XEN_DOMCTL_SHADOW_OP_CLEAN, 0, set, ret);
 }
 
 int hv_dirty_peek(struct hv_dirty *d, struct err *e, struct pageset *set,

@@ -177,6 +177,17 @@ static bool has_vnuma(struct hv *hv, uint32_t domid)
     return rc == -ENOBUFS || (!rc && nodes);
 }
 
+/* No parameter tells since Xen 4.15: reading NESTEDHVM is refused. */
+static bool has_nested(struct hv *hv, uint32_t domid)
+{
+    struct hv_policy p = { 0 };
+    bool nests = !hv_policy_get(hv, NULL, domid, &p) && hv_policy_nests(&p);
+
+    hv_policy_done(&p);
+
+    return nests;
+}
+
 static uint64_t pod_entries(struct hv *hv, uint32_t domid)
 {
     uint64_t tot, cache, entries = 0;
@@ -222,7 +233,7 @@ int hv_carried(struct hv *hv, struct err *e, uint32_t domid)
         if ( entries )
             reason(&rs, "%" PRIu64 " of its pages are populate-on-demand "
                    "(let it balloon down first)", entries);
-        if ( param_or_0(hv, domid, HVM_PARAM_NESTEDHVM) )
+        if ( has_nested(hv, domid) )
             reason(&rs, "it has nested HVM");
         if ( param_or_0(hv, domid, HVM_PARAM_ALTP2M) )
             reason(&rs, "it has alternative P2Ms");

@@ -6,6 +6,9 @@
 
 #include <xen/sysctl.h>
 
+#define LEAF_1_C_VMX   (1u << 5)
+#define LEAF_8_1_C_SVM (1u << 2)
+
 static_assert(sizeof(xen_cpuid_leaf_t) == 24, "leaves stand in streams");
 static_assert(sizeof(xen_msr_entry_t) == 16, "MSRs stand in streams");
 
@@ -66,6 +69,19 @@ int hv_policy_get(struct hv *hv, struct err *e, uint32_t domid,
     xc_cpu_policy_destroy(policy);
 
     return hv_done(e, rc, domid, "CPU policy");
+}
+
+bool hv_policy_nests(const struct hv_policy *p)
+{
+    const xen_cpuid_leaf_t *leaf = p->leaves;
+    uint32_t i;
+
+    for ( i = 0; i < p->nr_leaves; i++ )
+        if ( (leaf[i].leaf == 1 && leaf[i].c & LEAF_1_C_VMX) ||
+             (leaf[i].leaf == 0x80000001 && leaf[i].c & LEAF_8_1_C_SVM) )
+            return true;
+
+    return false;
 }
 
 int hv_policy_check(struct hv *hv, struct err *e, const void *leaves,

@@ -114,6 +114,11 @@ bool hv_param_is_ring(uint64_t index)
            index == HVM_PARAM_IOREQ_PFN || index == HVM_PARAM_BUFIOREQ_PFN;
 }
 
+bool hv_param_is_pager_ring(uint64_t index)
+{
+    return index == HVM_PARAM_PAGING_RING_PFN;
+}
+
 static int param_get(struct hv *hv, struct err *e, uint32_t domid,
                      uint32_t index, uint64_t *ret_value)
 {

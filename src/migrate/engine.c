@@ -54,6 +54,29 @@ int engine_select(struct session *s, struct sendset *set,
     return 0;
 }
 
+int engine_look(struct session *s, uint64_t elapsed_us,
+                enum mech_verdict *ret)
+{
+    const struct mech_end_ops *ops;
+    enum mech_verdict v;
+    unsigned int i;
+    int rc;
+
+    *ret = MECH_NO_OPINION;
+    for ( i = 0; i < s->nr_setup; i++ )
+    {
+        ops = ops_of(s, i);
+        v = MECH_NO_OPINION;
+        rc = ops && ops->look ? ops->look(s, s->priv[i], elapsed_us, &v) : 0;
+        if ( rc )
+            return rc;
+        if ( v == MECH_SPLIT )
+            *ret = v;
+    }
+
+    return 0;
+}
+
 int engine_verdict(struct session *s, const struct round_stats *st,
                    enum mech_verdict *ret)
 {
@@ -110,6 +133,23 @@ int engine_switchover(struct session *s)
     {
         ops = ops_of(s, i);
         rc = ops && ops->switchover ? ops->switchover(s, s->priv[i]) : 0;
+        if ( rc )
+            return rc;
+    }
+
+    return 0;
+}
+
+int engine_drain(struct session *s)
+{
+    const struct mech_end_ops *ops;
+    unsigned int i;
+    int rc;
+
+    for ( i = 0; i < s->nr_setup; i++ )
+    {
+        ops = ops_of(s, i);
+        rc = ops && ops->drain ? ops->drain(s, s->priv[i]) : 0;
         if ( rc )
             return rc;
     }

@@ -13,6 +13,8 @@ static void ours(const struct session *s, struct wire_hello *h)
     h->version_max = WIRE_VERSION_MAX;
     h->role = WIRE_CONTROL;
     h->caps = HELLO_CAPS;
+    if ( opt_bool(s->opts, NULL, "comp-accept") )
+        h->caps |= HELLO_CAPS_CODED;
     if ( s->toolstack->hooks )
         h->caps |= WIRE_CAP_TOOLSTACK;
     memcpy(h->boot, s->boot, sizeof(h->boot));

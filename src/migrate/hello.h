@@ -9,7 +9,11 @@
 #include "session.h"
 
 /* What this end can do; WIRE_CAP_TOOLSTACK besides, where there are hooks. */
-#define HELLO_CAPS (WIRE_CAP_ZERO | WIRE_CAP_LANES | WIRE_CAP_ALLOC)
+#define HELLO_CAPS (WIRE_CAP_ZERO | WIRE_CAP_LANES | WIRE_CAP_ALLOC | \
+                    WIRE_CAP_FILL | WIRE_CAP_POSTCOPY | WIRE_CAP_BYE)
+/* With option comp-accept. */
+#define HELLO_CAPS_CODED (WIRE_CAP_ZLIB | WIRE_CAP_ZSTD | WIRE_CAP_DELTA)
+
 
 /* id and token may be NULL: none. */
 int hello_send(struct conn *c, const struct session *s, enum wire_role role,

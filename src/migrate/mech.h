@@ -29,12 +29,20 @@ struct sendset;
 struct opt_row;
 struct wire_record;
 
+/* What the parts of a pause are thought to take where nothing is known of
+ * them; state and commit without the round trip in each. */
+#define MECH_SUSPEND_US 500u
+#define MECH_STATE_US   700u
+#define MECH_COMMIT_US  300u
+
 /* A pause, by its parts. */
 struct mech_pause
 {
     uint64_t suspend_us;           /* until the guest stands still */
     uint64_t last_dirty_us;        /* last pages found and sent */
     uint64_t state_us, commit_us;
+    uint64_t slower_us;            /* of all but the pages: what is known to
+                                      be beyond what would be thought */
 };
 
 /* Figures of the round that has just been sent. */
@@ -46,6 +54,8 @@ struct round_stats
     uint64_t duration_us;
     uint64_t dirty_pages;          /* dirtied in this round or later and not
                                       yet sent: what a next one would send */
+    uint64_t dirtied_pages;        /* in this round; also those that it read
+                                      after that */
     uint64_t goodput_bps;          /* bytes per second, best recent estimate */
     uint64_t expected_downtime_us; /* were the guest suspended now */
     struct mech_pause expected;    /* its parts */
@@ -59,6 +69,8 @@ enum mech_verdict
     MECH_NO_OPINION,
     MECH_GO_ON,                    /* another live round */
     MECH_SWITCH,                   /* suspend the guest and switch over */
+    MECH_SPLIT,                    /* the same, but what is left follows when
+                                      the guest runs at the destination */
     MECH_ABORT,                    /* give up; err_set() says why */
 };
 
@@ -66,6 +78,8 @@ enum mech_verdict
 enum mech_phase
 {
     MECH_LIVE,                     /* the guest runs at the source */
+    MECH_LEAVING,                  /* it still does, after MECH_SPLIT: what is
+                                      left absent now is fetched later */
     MECH_SWITCHOVER,               /* the guest runs nowhere */
 };
 
@@ -80,6 +94,12 @@ struct mech_end_ops
     int (*select)(struct session *s, void *priv, struct sendset *set,
                   enum mech_phase phase);
 
+    /* In the middle of a live round, 20 times a second: MECH_SPLIT ends it
+     * early, as what it has not sent can follow; all else is not heard.  The
+     * verdict is asked for afterwards as ever. */
+    int (*look)(struct session *s, void *priv, uint64_t elapsed_us,
+                enum mech_verdict *ret);
+
     /* After each live round.  The first mechanism in plan order that has an
      * opinion decides; MECH_ABORT of any wins. */
     int (*verdict)(struct session *s, void *priv,
@@ -92,7 +112,7 @@ struct mech_end_ops
     /* The guest has been suspended and runs nowhere. */
     int (*switchover)(struct session *s, void *priv);
 
-    /* The guest runs at the destination, this end still has work. */
+    /* The guest runs at the destination, pages are still at the source. */
     int (*drain)(struct session *s, void *priv);
 
     /* A control record whose type carries this mechanism's id. */
@@ -114,7 +134,7 @@ struct mech
     /* Required.  Can it run here?  -EOPNOTSUPP and a reason if not. */
     int (*probe)(struct session *s);
 
-    const struct mech_end_ops *source, *dest;
+    const struct mech_end_ops *source, *dest;   /* NULL: nothing to do there */
 };
 
 #endif

@@ -103,6 +103,12 @@ int xmig_set_state_dir(struct xmig *s, const char *dir)
     return 0;
 }
 
+void xmig_set_holder(struct xmig *s, const char *path, char *const argv[])
+{
+    s->holder_path = path;
+    s->holder_argv = argv;
+}
+
 void xmig_set_toolstack(struct xmig *s, const struct xmig_toolstack *hooks,
                         void *data)
 {

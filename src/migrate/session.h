@@ -51,6 +51,8 @@ struct xmig
     void *policy_data;
     xmig_remote_fn *on_remote;
     void *remote_data;
+    const char *holder_path;     /* NULL: none is started */
+    char *const *holder_argv;
 
     struct err err;
     struct stats stats;
@@ -82,6 +84,8 @@ struct session
     uint64_t total_pages;        /* populated when the session began */
     uint64_t caps;               /* agreed, WIRE_CAP_* */
     unsigned int nr_lanes;
+    bool postcopy;               /* it may become one: D has a fault source */
+    bool absent;                 /* it is one from the start */
 
     struct err *err;
     struct cancel *stop;
@@ -89,7 +93,11 @@ struct session
     struct state_cell state;
     struct steer steer;
 
+    _Atomic bool split_asked;    /* by the monitor */
+    _Atomic bool fenced;         /* ... the other host is off for good */
+
     /* engine's thread only */
+    bool split;                  /* the switch-over is, or was, post-copy's */
     struct plan plan;
     void *priv[PLAN_MAX];        /* of the plan's mechanisms */
     unsigned int nr_setup;       /* so many of them have been set up */
@@ -125,10 +133,13 @@ struct wire_record;
 int engine_setup(struct session *s);
 int engine_select(struct session *s, struct sendset *set,
                   enum mech_phase phase);
+int engine_look(struct session *s, uint64_t elapsed_us,
+                enum mech_verdict *ret);
 int engine_verdict(struct session *s, const struct round_stats *st,
                    enum mech_verdict *ret);
 void engine_suspending(struct session *s);
 int engine_switchover(struct session *s);
+int engine_drain(struct session *s);
 /* A control record of a mechanism's id.  -EPROTO: none of the plan's. */
 int engine_record(struct session *s, const struct wire_record *rec);
 /* In reverse order, those that were set up. */

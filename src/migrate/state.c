@@ -13,7 +13,7 @@ static const struct
     const char *name;
     unsigned int next;           /* S() of the states that may follow */
 } states[STATE_NR_] = {
-    [STATE_IDLE] = { "idle", S(SETUP) | S(FAILED) },
+    [STATE_IDLE] = { "idle", S(SETUP) | S(HELD) | S(FAILED) },
     /* A file operation on a paused guest has no live part. */
     [STATE_SETUP] = { "setup", S(LIVE) | S(SUSPENDING) | S(SWITCHOVER) |
                                S(ROLLBACK) },
@@ -26,7 +26,8 @@ static const struct
     [STATE_SWITCHOVER] = { "switchover", S(COMMIT) | S(ROLLBACK) },
     [STATE_COMMIT] = { "commit", S(DRAIN) | S(ROLLBACK) | S(IN_DOUBT) |
                                  S(DONE) | S(FAILED) },
-    [STATE_DRAIN] = { "drain", S(DONE) | S(FAILED) },
+    [STATE_DRAIN] = { "drain", S(HELD) | S(DONE) | S(FAILED) },
+    [STATE_HELD] = { "held", S(DRAIN) | S(DONE) | S(FAILED) },
     [STATE_ROLLBACK] = { "rollback", S(FAILED) | S(IN_DOUBT) },
     [STATE_IN_DOUBT] = { "in-doubt", S(DONE) | S(ROLLBACK) | S(DRAIN) |
                                      S(IDLE) },
@@ -83,7 +84,8 @@ static const struct
     const char *name;
     unsigned int next;
 } guests[NR_GUESTS] = {
-    [XMIG_GUEST_NONE] = { "none", G(AT_SOURCE) | G(AT_DESTINATION) },
+    [XMIG_GUEST_NONE] = { "none", G(AT_SOURCE) | G(AT_DESTINATION) |
+                                   G(SPLIT) },
     [XMIG_GUEST_AT_SOURCE] = { "at-source",
                                G(IN_DOUBT) | G(LOST) | G(NONE) },
     [XMIG_GUEST_AT_DESTINATION] = { "at-destination", G(LOST) },

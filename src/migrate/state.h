@@ -22,6 +22,8 @@ enum state
     STATE_SWITCHOVER,            /* runs nowhere: last round, state, READY */
     STATE_COMMIT,                /* S: GO may have left; D: GO was read */
     STATE_DRAIN,                 /* runs at D, pages still at S */
+    STATE_HELD,                  /* the same, and the link is lost: nobody
+                                    moves */
     STATE_ROLLBACK,              /* undoing; S: the guest runs on here */
     STATE_IN_DOUBT,              /* runs nowhere until the journals met */
     STATE_DONE,
@@ -53,7 +55,7 @@ int state_set(struct state_cell *c, struct err *e, enum state to);
 /*
  * Legal moves:
  *   NONE       -> AT_SOURCE (an operation on a domain begins), AT_DESTINATION
- *                 (restored from a file)
+ *                 (restored from a file), SPLIT (it came by post-copy)
  *   AT_SOURCE  -> IN_DOUBT (GO may leave, or may be obeyed), LOST (it
  *                 crashed), NONE (saved to a file and destroyed)
  *   IN_DOUBT   -> AT_SOURCE (ABANDONED is proved), AT_DESTINATION (STARTED

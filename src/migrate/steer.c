@@ -35,6 +35,7 @@ static const struct
     [STATE_SWITCHOVER] = { "device", CANCEL_STOPS },
     [STATE_COMMIT] = { "device", CANCEL_IS_LATE },
     [STATE_DRAIN] = { "postcopy-active", CANCEL_IS_LATE },
+    [STATE_HELD] = { "postcopy-paused", CANCEL_IS_LATE },
     [STATE_ROLLBACK] = { "cancelling", CANCEL_IS_MOOT },
     [STATE_IN_DOUBT] = { "failed", CANCEL_IS_LATE },
     [STATE_DONE] = { "completed", CANCEL_IS_LATE },
@@ -121,6 +122,11 @@ static int cancel(void *data, struct err *e)
     case CANCEL_IS_MOOT:
         return 0;
     case CANCEL_IS_LATE:
+        if ( state_get(&s->state) == STATE_DRAIN ||
+             state_get(&s->state) == STATE_HELD )
+            return err_set(e, -EBUSY, "the migration can't be cancelled any "
+                           "more: the guest runs at the destination, and "
+                           "neither host has all of it");
         break;
     case CANCEL_STOPS:
         if ( s->source && s->x->committed )
@@ -132,6 +138,40 @@ static int cancel(void *data, struct err *e)
 
     return err_set(e, -EBUSY, "the migration can't be cancelled any more: it "
                    "is past its point of no return");
+}
+
+static int postcopy(void *data, struct err *e)
+{
+    struct session *s = data;
+    enum state now = state_get(&s->state);
+
+    if ( !s->source )
+        return err_set(e, -EOPNOTSUPP, "it is the source that is told so");
+    if ( !s->postcopy )
+        return err_set(e, -EOPNOTSUPP, "the migration was not started with "
+                       "--postcopy-ready, --postcopy-after-precopy or "
+                       "--timeout-postcopy: the destination can't fetch");
+    if ( now != STATE_SETUP && now != STATE_LIVE && now != STATE_ARMED )
+        return err_set(e, -EBUSY, "it is too late for that: %s",
+                       state_name(now));
+    s->split_asked = true;
+
+    return 0;
+}
+
+static int fenced(void *data, struct err *e)
+{
+    struct session *s = data;
+
+    if ( s->source )
+        return err_set(e, -EOPNOTSUPP, "it is the destination that is told "
+                       "so");
+    if ( state_get(&s->state) != STATE_HELD )
+        return err_set(e, -EBUSY, "\"%s\" does not wait for its source "
+                       "here: %s", s->name, state_name(state_get(&s->state)));
+    s->fenced = true;
+
+    return 0;
 }
 
 static void was_set(void *data, const char *text)
@@ -150,7 +190,8 @@ void steer_domain(struct session *s)
 void steer_open(struct session *s, const char *peer)
 {
     static const struct monitor_ops ops = {
-        .status = status, .cancel = cancel, .was_set = was_set,
+        .status = status, .cancel = cancel, .postcopy = postcopy,
+        .was_set = was_set, .fenced = fenced,
     };
     char text[IDENT_TEXT];
     struct err e;

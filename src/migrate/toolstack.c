@@ -15,12 +15,13 @@ bool toolstack_manages(const struct toolstack *t, uint32_t domid)
     return t->hooks && t->hooks->manages(t->data, domid);
 }
 
-/* libxl leaves its mark on the domains it has made. */
+/* libxl notes the type of the domains it has made (of others, it may find
+ * devices there). */
 static bool is_libxl(const struct toolstack *t, uint32_t domid)
 {
     char *value;
 
-    if ( store_read(t->store, NULL, &value, "/libxl/%u", domid) )
+    if ( store_read(t->store, NULL, &value, "/libxl/%u/type", domid) )
         return false;
     free(value);
 

@@ -139,6 +139,13 @@ static void serve_line(struct monitor *m, struct client *c, size_t len)
     c->closing = rc == -EPROTO;
     if ( !rc && q.verb == MONITOR_CANCEL )
         rc = m->ops->cancel(m->data, &e);
+    if ( !rc && q.verb == MONITOR_POSTCOPY )
+        rc = m->ops->postcopy ? m->ops->postcopy(m->data, &e)
+             : err_set(&e, -EOPNOTSUPP, "it is not a migration that can "
+                       "become post-copy");
+    if ( !rc && q.verb == MONITOR_FENCED )
+        rc = m->ops->fenced ? m->ops->fenced(m->data, &e)
+             : err_set(&e, -EOPNOTSUPP, "it is no migration");
     if ( !rc && q.verb == MONITOR_SET )
         rc = set_options(m, &e, &q);
     if ( !rc && q.interval_us )

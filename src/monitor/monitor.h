@@ -41,6 +41,10 @@ struct monitor_ops
     void (*status)(void *data, struct monitor_status *ret);
     /* Ask it to stop.  -EBUSY: it is past its point of no return. */
     int (*cancel)(void *data, struct err *e);
+    /* Go over to post-copy now; may be NULL (-EOPNOTSUPP). */
+    int (*postcopy)(void *data, struct err *e);
+    /* The other host is off for good; may be NULL (-EOPNOTSUPP). */
+    int (*fenced)(void *data, struct err *e);
     /* An option has been set; text is KEY=VALUE. */
     void (*was_set)(void *data, const char *text);
 };
@@ -59,6 +63,16 @@ int monitor_open(const char *state_dir, const uint8_t id[IDENT_BYTES],
  * client does not read.  m may be NULL.
  */
 void monitor_end(struct monitor *m, int code, const char *text);
+
+/* ---- monitor_call.c ----------------------------------------------------- */
+
+/*
+ * Put a request that is answered in one line to the monitor of one end.
+ *   -ENOENT  there is none
+ *   -errno   what it answered, with its text
+ */
+int monitor_order(const char *state_dir, const uint8_t id[IDENT_BYTES],
+                  bool source, const char *request, struct err *e);
 
 /* ---- monitor_dir.c ------------------------------------------------------ */
 
@@ -80,6 +94,8 @@ void monitor_dir_name(const uint8_t id[IDENT_BYTES], bool source,
 bool monitor_dir_is_name(const char *name);
 /* Remove what a process left behind that died while it made a socket. */
 void monitor_dir_sweep(int dir, const char *name);
+/* Remove all sockets whose processes are gone. */
+void monitor_dir_tidy(const char *state_dir);
 
 /* ---- monitor_json.c ----------------------------------------------------- */
 
@@ -91,6 +107,8 @@ enum monitor_verb
     MONITOR_STATUS,
     MONITOR_WATCH,
     MONITOR_CANCEL,
+    MONITOR_POSTCOPY,
+    MONITOR_FENCED,
     MONITOR_SET,
 };
 

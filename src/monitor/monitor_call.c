@@ -193,3 +193,60 @@ out:
 
     return rc;
 }
+
+/* What an answer says. */
+static int verdict(const char *line, struct err *e)
+{
+    struct json_object *obj = json_tokener_parse(line), *error, *v;
+    int rc = obj ? 0 : err_set(e, -EPROTO, "the monitor's answer is none");
+
+    if ( !rc && json_object_object_get_ex(obj, "error", &error) )
+    {
+        rc = json_object_object_get_ex(error, "code", &v)
+             ? json_object_get_int(v) : 0;
+        err_set(e, rc < 0 ? rc : -EPROTO, "%s",
+                json_object_object_get_ex(error, "text", &v)
+                ? json_object_get_string(v) : "refused");
+        rc = err_code(e);
+    }
+    json_object_put(obj);
+
+    return rc;
+}
+
+int monitor_order(const char *state_dir, const uint8_t id[IDENT_BYTES],
+                  bool source, const char *request, struct err *e)
+{
+    struct call *c = calloc(1, sizeof(*c));
+    char name[MONITOR_NAME], *line;
+    int dir, rc;
+
+    if ( !c )
+        return err_set(e, -ENOMEM, "%s", err_text(-ENOMEM));
+    monitor_dir_name(id, source, name);
+    rc = monitor_dir_open(state_dir, false, &dir);
+    if ( !rc )
+    {
+        rc = monitor_dir_connect(dir, name, &c->fd);
+        close(dir);
+    }
+    if ( rc )
+    {
+        free(c);
+        rc = rc == -ECONNREFUSED ? -ENOENT : rc;
+        return err_set(e, rc, "ask the process that runs the migration: %s",
+                       err_text(rc));
+    }
+    rc = send_line(c, request);
+    if ( !rc )
+        rc = read_line(c, ANSWER_US, &line);
+    if ( rc )
+        err_set(e, rc, "ask the process that runs the migration: %s",
+                err_text(rc));
+    else
+        rc = verdict(line, e);
+    close(c->fd);
+    free(c);
+
+    return rc;
+}

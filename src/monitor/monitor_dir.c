@@ -6,6 +6,7 @@
  */
 #include "monitor.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -147,4 +148,26 @@ int monitor_dir_connect(int dir, const char *name, int *ret_fd)
         *ret_fd = fd;
 
     return rc;
+}
+
+void monitor_dir_tidy(const char *state_dir)
+{
+    struct dirent *de;
+    DIR *list;
+    int dir, fd;
+
+    if ( monitor_dir_open(state_dir, false, &dir) )
+        return;
+    list = fdopendir(dir);
+    if ( !list )
+        close(dir);
+    while ( list && (de = readdir(list)) != NULL )
+    {
+        monitor_dir_sweep(dir, de->d_name);
+        if ( monitor_dir_is_name(de->d_name) &&
+             !monitor_dir_connect(dir, de->d_name, &fd) )
+            close(fd);
+    }
+    if ( list )
+        closedir(list);
 }

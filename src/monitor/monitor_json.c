@@ -47,8 +47,76 @@ static struct json_object *ram_object(const struct xmig_stats *st)
     json_object_object_add(ram, "mbps", json_object_new_double(mbps));
     add_u64(ram, "dirty-sync-count", st->rounds);
     add_u64(ram, "page-size", 4096);
+    add_u64(ram, "postcopy-requests", st->postcopy_requests);
 
     return ram;
+}
+
+static void add_ratio(struct json_object *obj, const char *key,
+                      uint64_t pages, uint64_t bytes)
+{
+    double v = bytes ? (double)pages * 4096 / (double)bytes : 0;
+
+    json_object_object_add(obj, key, json_object_new_double(v));
+}
+
+static struct json_object *compression_object(const struct xmig_stats *st)
+{
+    struct json_object *obj = json_object_new_object();
+
+    add_u64(obj, "pages", st->compressed_pages);
+    add_u64(obj, "busy", st->compression_busy);
+    add_u64(obj, "compressed-size", st->compressed_bytes);
+    add_ratio(obj, "compression-rate", st->compressed_pages,
+              st->compressed_bytes);
+
+    return obj;
+}
+
+static struct json_object *xbzrle_object(const struct xmig_stats *st)
+{
+    struct json_object *obj = json_object_new_object();
+    uint64_t asked = st->xbzrle_pages + st->xbzrle_misses +
+                     st->xbzrle_overflows;
+
+    add_u64(obj, "cache-size", st->xbzrle_cache_bytes);
+    add_u64(obj, "pages", st->xbzrle_pages);
+    add_u64(obj, "bytes", st->xbzrle_bytes);
+    add_u64(obj, "cache-miss", st->xbzrle_misses);
+    json_object_object_add(obj, "cache-miss-rate", json_object_new_double(
+        asked ? (double)st->xbzrle_misses / (double)asked : 0));
+    add_u64(obj, "overflow", st->xbzrle_overflows);
+    add_ratio(obj, "encoding-rate", st->xbzrle_pages, st->xbzrle_bytes);
+
+    return obj;
+}
+
+static struct json_object *postcopy_object(const struct xmig_stats *st)
+{
+    static const char *const spills[] = {
+        [XMIG_SPILL_NONE] = "none", [XMIG_SPILL_WRITING] = "writing",
+        [XMIG_SPILL_WHOLE] = "whole", [XMIG_SPILL_FAILED] = "failed",
+    };
+    struct json_object *obj = json_object_new_object();
+
+    add_u64(obj, "pages", st->postcopy_pages);
+    add_u64(obj, "requests", st->postcopy_requests);
+    add_u64(obj, "pushed", st->postcopy_pushed);
+    add_u64(obj, "demanded", st->postcopy_demanded);
+    add_u64(obj, "neighbours", st->postcopy_neighbours);
+    add_u64(obj, "first", st->postcopy_first);
+    add_u64(obj, "holes", st->postcopy_holes);
+    add_u64(obj, "duplicates", st->postcopy_duplicates);
+    add_u64(obj, "resent", st->postcopy_resent);
+    add_text(obj, "spill", spills[st->postcopy_spill]);
+    add_u64(obj, "spilled", st->postcopy_spilled);
+    add_u64(obj, "dropped", st->postcopy_dropped);
+    add_u64(obj, "waited-us", st->postcopy_waited_us);
+    add_u64(obj, "fault-p50-us", st->fault_p50_us);
+    add_u64(obj, "fault-p99-us", st->fault_p99_us);
+    add_u64(obj, "fault-max-us", st->fault_max_us);
+
+    return obj;
 }
 
 struct json_object *monitor_stats_object(const struct xmig_stats *st)
@@ -86,6 +154,12 @@ struct json_object *monitor_stats_object(const struct xmig_stats *st)
     add_u64(obj, "round-us", st->round_us);
     add_u64(obj, "working-set-pages", st->working_set_pages);
     json_object_object_add(obj, "ram", ram_object(st));
+    if ( st->compressed_pages )
+        json_object_object_add(obj, "compression", compression_object(st));
+    if ( st->xbzrle_cache_bytes )
+        json_object_object_add(obj, "xbzrle-cache", xbzrle_object(st));
+    if ( st->postcopy_pages )
+        json_object_object_add(obj, "postcopy", postcopy_object(st));
 
     return obj;
 }
@@ -264,7 +338,9 @@ static int parse_object(struct json_object *obj, struct err *e,
 {
     static const char *const verbs[] = {
         [MONITOR_STATUS] = "status", [MONITOR_WATCH] = "watch",
-        [MONITOR_CANCEL] = "cancel", [MONITOR_SET] = "set",
+        [MONITOR_CANCEL] = "cancel", [MONITOR_POSTCOPY] = "postcopy",
+        [MONITOR_FENCED] = "fenced",
+        [MONITOR_SET] = "set",
     };
     struct json_object *verb, *args = NULL;
     unsigned int i;
@@ -283,13 +359,16 @@ static int parse_object(struct json_object *obj, struct err *e,
     ret->verb = i;
     switch ( i )
     {
-    case MONITOR_STATUS: return 0;
+    case MONITOR_STATUS:
+    case MONITOR_FENCED:
+    case MONITOR_POSTCOPY: return 0;
     case MONITOR_CANCEL: return parse_cancel(args, e, ret);
     case MONITOR_WATCH:  return parse_interval(args, e, ret);
     case MONITOR_SET:    return parse_settings(args, e, ret);
     }
 
-    return err_set(e, -EINVAL, "there are status, watch, cancel and set");
+    return err_set(e, -EINVAL, "there are status, watch, cancel, "
+                   "postcopy, fenced and set");
 }
 
 int monitor_request_parse(const char *line, size_t len, struct err *e,

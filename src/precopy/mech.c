@@ -61,6 +61,9 @@ static void heed_options(struct policy *p, const struct optset *opts)
 {
     p->downtime_limit_us = opt_u64(opts, NULL, "downtime-limit");
     p->timeout_us = opt_u64(opts, NULL, "timeout");
+    /* Somebody else's then. */
+    if ( opt_u64(opts, NULL, "timeout-action") == OPT_TIMEOUT_POSTCOPY )
+        p->timeout_us = 0;
     p->timeout_suspend = opt_u64(opts, NULL, "timeout-action") ==
                          OPT_TIMEOUT_SUSPEND;
     p->max_iters = opt_u64(opts, "precopy", "max-iters");
@@ -168,26 +171,6 @@ static const struct mech_end_ops source = {
     .cleanup = source_cleanup,
 };
 
-static int dest_setup(struct session *s, void **ret_priv)
-{
-    (void)s;
-    *ret_priv = NULL;
-
-    return 0;
-}
-
-static void dest_cleanup(struct session *s, void *priv, bool ok)
-{
-    (void)s;
-    (void)priv;
-    (void)ok;
-}
-
-static const struct mech_end_ops dest = {
-    .setup = dest_setup,
-    .cleanup = dest_cleanup,
-};
-
 extern const struct mech mech_precopy;
 const struct mech mech_precopy = {
     .name = "precopy",
@@ -195,5 +178,4 @@ const struct mech mech_precopy = {
     .opts = options,
     .probe = probe,
     .source = &source,
-    .dest = &dest,
 };

@@ -48,10 +48,34 @@ void policy_init(struct policy *p, uint64_t total_pages)
     p->old_best = UINT64_MAX;
 }
 
+/* All but the pages. */
+static uint64_t fixed_us(const struct round_stats *st)
+{
+    return st->expected.suspend_us + st->expected.state_us +
+           st->expected.commit_us;
+}
+
+/* The limit without what no guest does without; 0: it is below that. */
+static uint64_t room_us(const struct policy *p, const struct round_stats *st)
+{
+    uint64_t least = fixed_us(st) - st->expected.slower_us;
+
+    return p->downtime_limit_us > least ? p->downtime_limit_us - least : 0;
+}
+
+uint64_t policy_pages_limit_us(const struct policy *p,
+                               const struct round_stats *st)
+{
+    uint64_t room = room_us(p, st), slower = st->expected.slower_us;
+
+    return room > slower + room / 4 ? room - slower : room / 4;
+}
+
 bool policy_over_limit(const struct policy *p, const struct round_stats *st)
 {
     return p->downtime_limit_us &&
-           st->expected_downtime_us > p->downtime_limit_us;
+           (!room_us(p, st) || st->expected_downtime_us >
+                               fixed_us(st) + policy_pages_limit_us(p, st));
 }
 
 static bool is_few(const struct policy *p, const struct round_stats *st)
@@ -131,7 +155,7 @@ static bool outruns(const struct round_stats *st)
 /* Bytes that the guest dirties in a second. */
 static uint64_t dirty_bps(const struct round_stats *st)
 {
-    return st->duration_us ? st->dirty_pages * 4096 * 1000000 /
+    return st->duration_us ? st->dirtied_pages * 4096 * 1000000 /
                              st->duration_us : 0;
 }
 

@@ -76,7 +76,14 @@ enum mech_verdict policy_decide(struct policy *p,
 /* For people: "stalled" ... */
 const char *policy_why_text(enum policy_why why);
 
-/* Would the pause be longer than it may? */
+/*
+ * What the limit leaves for the last pages.  Rounds don't make a guest that is
+ * slow to suspend any faster, so it does not take more than three quarters.
+ */
+uint64_t policy_pages_limit_us(const struct policy *p,
+                               const struct round_stats *st);
+
+/* Would the pause be longer than it may, or the last pages take longer? */
 bool policy_over_limit(const struct policy *p, const struct round_stats *st);
 
 /*

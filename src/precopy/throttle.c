@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "cpucap.h"
+#include "loan.h"
 
 int throttle_probe(struct session *s)
 {
@@ -47,8 +47,8 @@ int throttle_set(struct throttle *t, struct session *s, unsigned int percent)
         return -EOPNOTSUPP;
     err_init(&e);
     t->held = true;
-    rc = cpucap_hold(s->hv, s->store, &e, s->domid,
-                     (used * (100 - percent) + 50) / 100);
+    rc = loan_cap(s->hv, s->store, &e, s->domid,
+                  (used * (100 - percent) + 50) / 100);
     if ( rc )
     {
         t->failed = true;
@@ -79,7 +79,7 @@ void throttle_end(struct throttle *t, struct session *s)
         return;
     err_init(&e);
     if ( !hv_domain_info(s->hv, NULL, s->domid, &info) &&
-         cpucap_release(s->hv, s->store, &e, s->domid, info.uuid) )
+         loan_return(s->hv, s->store, &e, s->domid, info.uuid, LOAN_CAP) )
         LOG_WARN(s->logger, "the guest's CPU cap could not be put back: %s; "
                  "\"xmig recover\" tries again", e.rec.text);
     else

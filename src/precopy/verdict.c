@@ -26,13 +26,15 @@ static size_t add(char *buf, size_t room, size_t len, const char *text)
     return len + (r > 0 ? (size_t)r : 0);
 }
 
-/* Did it write to all there is while that was sent?  Then it may write much
- * faster than can be seen. */
+/* Did it write to all there is while most of that was sent?  (What it writes
+ * to before it is read is not sent.)  Then it may write faster than can be
+ * seen. */
 static bool is_saturated(const struct round_stats *st)
 {
-    uint64_t most = st->working_set_pages / 10 * 9;
+    uint64_t set = st->working_set_pages;
 
-    return st->round && st->dirty_pages >= most && st->sent_pages >= most;
+    return st->round && st->dirtied_pages >= set / 10 * 9 &&
+           st->sent_pages > set / 2;
 }
 
 /* MiB/s that would do: faster than the guest writes, or fast enough for all
@@ -41,10 +43,7 @@ static double wanted_rate(const struct policy *p,
                           const struct round_stats *st, double dirty)
 {
     double set = (double)st->working_set_pages * 4096 / MIB;
-    uint64_t fixed_us = st->expected.suspend_us + st->expected.state_us +
-                        st->expected.commit_us;
-    double limit_s = p->downtime_limit_us > fixed_us
-                     ? (double)(p->downtime_limit_us - fixed_us) / 1e6 : 0;
+    double limit_s = (double)policy_pages_limit_us(p, st) / 1e6;
     double whole = limit_s > 0 ? set / limit_s : 1e9;
 
     return dirty * FASTER < whole && !is_saturated(st) ? dirty * FASTER
@@ -54,7 +53,7 @@ static double wanted_rate(const struct policy *p,
 void policy_verdict(const struct policy *p, const struct round_stats *st,
                     char *buf, size_t room)
 {
-    double dirty = mib_rate(st->dirty_pages, st->duration_us);
+    double dirty = mib_rate(st->dirtied_pages, st->duration_us);
     double link = (double)st->goodput_bps / MIB;
     double set = (double)st->working_set_pages * 4096 / MIB;
     double want = wanted_rate(p, st, dirty), slow;

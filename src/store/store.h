@@ -165,8 +165,9 @@ struct store_domain
  * Write the subtree of a domain, with the permissions that a guest expects,
  * as libxl lays it out: /local/domain/<domid>, /vm/<uuid>, console, network
  * interfaces front and back in state "initialising" so that a backend
- * connects.  gfns and ports of 0 are left out: store_connect() adds them.
- * All in one transaction.
+ * connects, and listed where xl destroy looks for them.  What an earlier
+ * domain of that number has left is removed.  gfns and ports of 0 are left
+ * out: store_connect() adds them.  All in one transaction.
  *   -EPROTO  a pair has a value that the host must not be given
  */
 int store_build(struct store *st, struct err *e,

@@ -157,46 +157,53 @@ static bool script_sound(const char *name)
                   "0123456789-_") == strlen(name);
 }
 
-static void put_vif_back(struct layout *l, unsigned int n, const char *back)
+/* What both the backend and libxl are told of it, in their directories. */
+static void put_vif_facts(struct layout *l, enum store_perm perm,
+                          unsigned int n, const char *dir)
 {
-    static const char *const copied[] = { "rate", "ip", "mtu" };
+    static const struct
+    {
+        const char *leaf, *otherwise;
+    } facts[] = {
+        { "mac", NULL }, { "rate", NULL }, { "ip", NULL }, { "mtu", NULL },
+        { "bridge", "" }, { "type", "vif" },
+    };
     const char *value;
-    char key[32];
+    char buf[128];
     size_t i;
 
-    for ( i = 0; i < sizeof(copied) / sizeof(copied[0]); i++ )
+    snprintf(buf, sizeof(buf), "%u", l->d->domid);
+    put(l, perm, buf, "%s/frontend-id", dir);
+    snprintf(buf, sizeof(buf), "%u", n);
+    put(l, perm, buf, "%s/handle", dir);
+    put(l, perm, "1", "%s/online", dir);
+    for ( i = 0; i < sizeof(facts) / sizeof(facts[0]); i++ )
     {
-        snprintf(key, sizeof(key), "vif/%u/%s", n, copied[i]);
-        value = pair(l, key);
+        snprintf(buf, sizeof(buf), "vif/%u/%s", n, facts[i].leaf);
+        value = pair(l, buf);
+        if ( !value )
+            value = facts[i].otherwise;
         if ( value )
-            put(l, STORE_PERM_READ, value, "%s/%s", back, copied[i]);
+            put(l, perm, value, "%s/%s", dir, facts[i].leaf);
     }
-    snprintf(key, sizeof(key), "vif/%u/bridge", n);
-    value = pair(l, key);
-    put(l, STORE_PERM_READ, value ? value : "", "%s/bridge", back);
-    snprintf(key, sizeof(key), "vif/%u/type", n);
-    value = pair(l, key);
-    put(l, STORE_PERM_READ, value ? value : "vif", "%s/type", back);
-    snprintf(key, sizeof(key), "vif/%u/script", n);
-    value = pair(l, key);
+    snprintf(buf, sizeof(buf), "vif/%u/script", n);
+    value = pair(l, buf);
     if ( value && script_sound(value) )
     {
-        char path[128];
-
-        snprintf(path, sizeof(path), SCRIPT_DIR "%.64s", value);
-        put(l, STORE_PERM_READ, path, "%s/script", back);
+        snprintf(buf, sizeof(buf), SCRIPT_DIR "%.64s", value);
+        put(l, perm, buf, "%s/script", dir);
     }
 }
 
 static void put_vif(struct layout *l, unsigned int n, const char *mac)
 {
-    char front[96], back[96], num[16], domid[16];
+    char front[96], back[96], tool[96], num[16];
 
     snprintf(front, sizeof(front), "%s/device/vif/%u", l->dom, n);
     snprintf(back, sizeof(back), "/local/domain/0/backend/vif/%u/%u",
              l->d->domid, n);
+    snprintf(tool, sizeof(tool), "/libxl/%u/device/vif/%u", l->d->domid, n);
     snprintf(num, sizeof(num), "%u", n);
-    snprintf(domid, sizeof(domid), "%u", l->d->domid);
 
     put(l, STORE_PERM_READ, NULL, "%s/device/vif", l->dom);
     put(l, STORE_PERM_WRITE, NULL, "%s", front);
@@ -206,13 +213,14 @@ static void put_vif(struct layout *l, unsigned int n, const char *mac)
     put(l, STORE_PERM_WRITE, mac, "%s/mac", front);
     put(l, STORE_PERM_WRITE, XENBUS_INITIALISING, "%s/state", front);
 
+    /* xl destroy takes away the devices that are listed here. */
+    put(l, STORE_PERM_DOM0, front, "%s/frontend", tool);
+    put(l, STORE_PERM_DOM0, back, "%s/backend", tool);
+    put_vif_facts(l, STORE_PERM_DOM0, n, tool);
+
     put(l, STORE_PERM_READ, NULL, "%s", back);
     put(l, STORE_PERM_READ, front, "%s/frontend", back);
-    put(l, STORE_PERM_READ, domid, "%s/frontend-id", back);
-    put(l, STORE_PERM_READ, num, "%s/handle", back);
-    put(l, STORE_PERM_READ, mac, "%s/mac", back);
-    put_vif_back(l, n, back);
-    put(l, STORE_PERM_READ, "1", "%s/online", back);
+    put_vif_facts(l, STORE_PERM_READ, n, back);
     /* Last: a backend acts on it. */
     put(l, STORE_PERM_READ, XENBUS_INITIALISING, "%s/state", back);
 }
@@ -284,12 +292,34 @@ static void layout_init(struct layout *l, struct store *st, struct err *e,
     snprintf(l->vm, sizeof(l->vm), "/vm/%s", ident_text(d->uuid, uuid));
 }
 
+/* What an earlier domain of that number may have left. */
+static int remove_backends(struct store *st, struct err *e, uint32_t domid)
+{
+    unsigned int nr, i;
+    char **kinds;
+    int rc;
+
+    rc = store_ls(st, e, &kinds, &nr, "/local/domain/0/backend");
+    if ( rc || !nr )
+        return rc;
+    for ( i = 0; !rc && i < nr; i++ )
+        rc = store_rm(st, e, "/local/domain/0/backend/%s/%u", kinds[i],
+                      domid);
+    free(kinds);
+
+    return rc;
+}
+
 static int do_build(struct store *st, struct err *e, void *arg)
 {
     struct layout l;
 
     layout_init(&l, st, e, arg);
     l.rc = store_rm(st, e, "%s", l.dom);
+    if ( !l.rc )
+        l.rc = store_rm(st, e, "/libxl/%u", l.d->domid);
+    if ( !l.rc )
+        l.rc = remove_backends(st, e, l.d->domid);
     put_identity(&l);
     put_cpus(&l);
     put(&l, STORE_PERM_READ, NULL, "%s/memory", l.dom);
@@ -364,23 +394,6 @@ int store_update(struct store *st, struct err *e, uint32_t domid,
 }
 
 /* ---- Removing ---------------------------------------------------------- */
-
-static int remove_backends(struct store *st, struct err *e, uint32_t domid)
-{
-    unsigned int nr, i;
-    char **kinds;
-    int rc;
-
-    rc = store_ls(st, e, &kinds, &nr, "/local/domain/0/backend");
-    if ( rc || !nr )
-        return rc;
-    for ( i = 0; !rc && i < nr; i++ )
-        rc = store_rm(st, e, "/local/domain/0/backend/%s/%u", kinds[i],
-                      domid);
-    free(kinds);
-
-    return rc;
-}
 
 /* *ret_vm is NULL where there is none, which is no error. */
 static int read_vm(struct store *st, struct err *e, const char *dom,

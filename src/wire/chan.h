@@ -163,11 +163,31 @@ struct chan_tuning
     bool nodelay;                /* TCP_NODELAY */
     unsigned int lowat_bytes;    /* TCP_NOTSENT_LOWAT, 0 = leave */
     unsigned int dead_after_ms;  /* TCP_USER_TIMEOUT and keepalives, 0 = no */
-    unsigned int sndbuf_bytes, rcvbuf_bytes;   /* 0 = leave */
+    unsigned int sndbuf_bytes, rcvbuf_bytes;   /* 0 = leave; beyond the
+                                    system's limit where we may */
+    unsigned int rcvbuf_start_bytes;   /* from the start, where we may set
+                                    more than the system's limit; else it is
+                                    left to the kernel, which tunes it */
+    const char *congestion;      /* a wish, NULL = the system's */
+    bool urgent;                 /* little is sent, and somebody waits for
+                                    it: what is lost is sent again after some
+                                    50 ms, not 200, 400 ... (a wish; Linux
+                                    6.15) */
 };
 
 /* Options that the socket does not have (not TCP) are passed over. */
 int chan_tune(int fd, const struct chan_tuning *t);
+/* The shortest round trip that TCP has seen; false where there is none. */
+bool chan_round_trip(int fd, uint64_t *ret_us);
+/* What TCP sees of the line now; false where there is none. */
+struct chan_flow
+{
+    uint64_t acked_bytes;        /* by the peer, since the beginning */
+    uint64_t queued_us;          /* of the round trip, in the line's queues */
+};
+bool chan_flow(int fd, struct chan_flow *ret);
+/* At most so many bytes a second; where the kernel paces. */
+void chan_pace(int fd, uint64_t bps);
 
 /*
  * Connect to host (name or address) and port, trying each address until the

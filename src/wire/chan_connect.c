@@ -378,6 +378,12 @@ int chan_accept(int listen_fd, uint64_t deadline_us,
 
 /* ---- Socket options ---------------------------------------------------- */
 
+#ifndef TCP_RTO_MIN_US
+#define TCP_RTO_MIN_US 45        /* newer than many headers */
+#endif
+/* Above the 40 ms that a receiver may take to acknowledge. */
+#define URGENT_RTO_US  50000
+
 static int set_opt(int fd, int level, int opt, int value)
 {
     if ( setsockopt(fd, level, opt, &value, sizeof(value)) == 0 ||
@@ -406,6 +412,26 @@ static int set_dead_after(int fd, unsigned int ms)
     return rc;
 }
 
+/* Beyond what the system grants to anybody, if we may. */
+static int set_buffer(int fd, int force_opt, int opt, unsigned int bytes)
+{
+    int value = (int)bytes;
+
+    if ( !setsockopt(fd, SOL_SOCKET, force_opt, &value, sizeof(value)) )
+        return 0;
+
+    return set_opt(fd, SOL_SOCKET, opt, value);
+}
+
+/* As far as the kernel can.  Not bbr, which takes who sends little for a slow
+ * line and spreads a page over many milliseconds. */
+static void set_urgent(int fd)
+{
+    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", strlen("cubic"));
+    set_opt(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);
+    set_opt(fd, IPPROTO_TCP, TCP_RTO_MIN_US, URGENT_RTO_US);
+}
+
 int chan_tune(int fd, const struct chan_tuning *t)
 {
     int rc = 0;
@@ -418,9 +444,17 @@ int chan_tune(int fd, const struct chan_tuning *t)
     if ( !rc && t->dead_after_ms )
         rc = set_dead_after(fd, t->dead_after_ms);
     if ( !rc && t->sndbuf_bytes )
-        rc = set_opt(fd, SOL_SOCKET, SO_SNDBUF, (int)t->sndbuf_bytes);
+        rc = set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, t->sndbuf_bytes);
     if ( !rc && t->rcvbuf_bytes )
-        rc = set_opt(fd, SOL_SOCKET, SO_RCVBUF, (int)t->rcvbuf_bytes);
+        rc = set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, t->rcvbuf_bytes);
+    if ( !rc && t->urgent )
+        set_urgent(fd);
+    if ( !rc && t->rcvbuf_start_bytes )
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &t->rcvbuf_start_bytes,
+                   sizeof(t->rcvbuf_start_bytes));
+    if ( !rc && t->congestion )
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, t->congestion,
+                   (socklen_t)strlen(t->congestion));
 
     return rc;
 }

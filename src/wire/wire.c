@@ -10,6 +10,8 @@
 #include <zlib.h>
 
 #include "wire_bytes.h"
+#include "wire_fault.h"
+#include "wire_coded.h"
 
 static_assert(sizeof(struct wire_hdr) == WIRE_HDR_BYTES, "header");
 static_assert(offsetof(struct wire_hdr, length) == 4, "header");
@@ -54,10 +56,21 @@ static const struct
     { WIRE_BYE, "BYE", ON_CONTROL | ON_QUERY, 0, 0 },
     { WIRE_QUERY_REC, "QUERY", ON_QUERY, 24, 24 },
     { WIRE_OUTCOME, "OUTCOME", ON_QUERY, TEXT_LEN(24) },
-    { WIRE_ALIVE, "ALIVE", ON_CONTROL, 0, 0 },
-    { WIRE_PAGES, "PAGES", ON_BULK, WIRE_PAGES_HEAD_BYTES + WIRE_RUN_BYTES,
+    { WIRE_ALIVE, "ALIVE", ON_CONTROL | ON_FAULT, 0, 0 },
+    { WIRE_PAGES, "PAGES", ON_BULK | ON_FAULT,
+      WIRE_PAGES_HEAD_BYTES + WIRE_RUN_BYTES,
       WIRE_PAGES_META_MAX + WIRE_DATA_MAX * 4096 },
     { WIRE_ROUND_END, "ROUND_END", ON_BULK, 16, 16 },
+    { WIRE_ABSENT, "ABSENT", ON_CONTROL, 8, WIRE_CONTROL_MAX },
+    { WIRE_ABSENT_ACK, "ABSENT_ACK", ON_CONTROL, 16, 16 },
+    { WIRE_FAULT_REC, "FAULT", ON_FAULT, 16, 8 + WIRE_FAULTS_MAX * 8 },
+    { WIRE_REMAINING, "REMAINING", ON_CONTROL, 8, WIRE_CONTROL_MAX },
+    { WIRE_PLACED, "PLACED", ON_CONTROL, WIRE_PROGRESS_BYTES,
+      WIRE_PROGRESS_BYTES },
+    { WIRE_PROGRESS, "PROGRESS", ON_CONTROL, WIRE_PROGRESS_BYTES,
+      WIRE_PROGRESS_BYTES },
+    { WIRE_CODED, "CODED", ON_BULK, WIRE_CODED_HEAD_BYTES + WIRE_RUN_BYTES,
+      WIRE_CODED_MAX },
 };
 
 #define NR_RECORDS (sizeof(records) / sizeof(records[0]))

@@ -78,6 +78,14 @@ enum wire_type
     WIRE_ALIVE      = WIRE_TYPE(WIRE_ID_ENGINE, 21),
     WIRE_PAGES      = WIRE_TYPE(WIRE_ID_ENGINE, 32),
     WIRE_ROUND_END  = WIRE_TYPE(WIRE_ID_ENGINE, 33),
+    /* post-copy, see wire_fault.h */
+    WIRE_ABSENT     = WIRE_TYPE(WIRE_ID_ENGINE, 40),
+    WIRE_ABSENT_ACK = WIRE_TYPE(WIRE_ID_ENGINE, 41),
+    WIRE_FAULT_REC  = WIRE_TYPE(WIRE_ID_ENGINE, 42),
+    WIRE_REMAINING  = WIRE_TYPE(WIRE_ID_ENGINE, 43),
+    WIRE_PLACED     = WIRE_TYPE(WIRE_ID_ENGINE, 44),
+    WIRE_PROGRESS   = WIRE_TYPE(WIRE_ID_ENGINE, 45),
+    WIRE_CODED      = WIRE_TYPE(WIRE_ID_ENGINE, 56),   /* wire_coded.h */
 };
 
 /* "HELLO" ...; NULL for a type that the engine does not have. */
@@ -139,6 +147,8 @@ int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
 #define WIRE_CAP_ZSTD      (1u << 6)
 #define WIRE_CAP_DELTA     (1u << 7)
 #define WIRE_CAP_TOOLSTACK (1u << 8)
+#define WIRE_CAP_FILL      (1u << 9)
+#define WIRE_CAP_BYE       (1u << 10) /* BYE is answered with BYE */
 
 /* Name of a capability's bit number, "bit 12" for one unknown. */
 const char *wire_cap_name(unsigned int bit, char buf[16]);
@@ -209,6 +219,8 @@ enum wire_outcome_kind
     WIRE_OUTCOME_ABANDONED = 2,
     WIRE_OUTCOME_UNKNOWN = 3,
     WIRE_OUTCOME_PENDING = 4,
+    WIRE_OUTCOME_SPLIT = 5,      /* it runs there, and needs the pages here */
+    WIRE_OUTCOME_LOST = 6,       /* it ran there and can't go on */
 };
 
 struct wire_outcome
@@ -257,6 +269,8 @@ int wire_pairs_add(void *buf, size_t room, size_t *len, const char *key,
 #define WIRE_NAME_MAX 128u       /* with the NUL */
 #define WIRE_DOMAIN_HAP     1u
 #define WIRE_DOMAIN_MANAGED 2u   /* STATE(toolstack) follows */
+#define WIRE_DOMAIN_POSTCOPY 4u  /* it may become one: open a fault source */
+#define WIRE_DOMAIN_ABSENT   8u  /* it is one from the start */
 
 struct wire_domain
 {
@@ -334,6 +348,10 @@ int wire_memory_encode(const struct wire_memory *m, void *buf, size_t room,
 int wire_memory_decode(const void *body, size_t len, uint64_t nr_gfns,
                        uint64_t from, struct err *e,
                        struct wire_memory *ret);
+/* The same of ABSENT and REMAINING, which look alike. */
+int wire_ranges_decode(const char *name, const void *body, size_t len,
+                       uint64_t nr_gfns, uint64_t from, struct err *e,
+                       struct wire_memory *ret);
 
 /* ---- Small ones -------------------------------------------------------- */
 
@@ -373,6 +391,8 @@ struct wire_running
 };
 
 #define WIRE_QUERY_ABANDON 1u
+/* In SPLIT: the pages that were here are gone. */
+#define WIRE_QUERY_GONE    2u
 
 struct wire_query
 {
@@ -494,6 +514,8 @@ enum wire_kind
     WIRE_KIND_ZERO = 2,
     WIRE_KIND_ALLOC = 3,
     WIRE_KIND_HOLE = 4,
+    WIRE_KIND_FILL = 5,          /* word, again and again */
+    WIRE_KIND_DELTA = 6,         /* in CODED only */
 };
 
 struct wire_run
@@ -501,6 +523,7 @@ struct wire_run
     uint64_t gfn;                /* the first */
     uint32_t count;
     uint8_t kind;                /* enum wire_kind */
+    uint32_t word;               /* FILL; else 0 */
 };
 
 struct wire_pages_head
@@ -533,7 +556,7 @@ struct wire_pages_bounds
     uint64_t nr_gfns;
     unsigned int lane;
     unsigned int nr_lanes;
-    uint64_t caps;               /* zero and alloc runs need theirs */
+    uint64_t caps;               /* zero, alloc and fill runs need theirs */
 };
 
 /* Head and runs into buf (wire_pages_meta_bytes()); the pages follow it. */
@@ -548,5 +571,12 @@ int wire_runs_decode(const void *list, size_t len,
                      const struct wire_pages_head *h,
                      const struct wire_pages_bounds *b, struct err *e,
                      struct wire_run *runs);
+/* The same of any batch: nr runs, with_deltas if it is a CODED one; name
+ * for messages. */
+int wire_run_list_decode(const char *name, const void *list, uint32_t nr,
+                         bool with_deltas, const struct wire_pages_bounds *b,
+                         struct err *e, struct wire_run *runs);
+/* A run list at p, WIRE_RUN_BYTES each. */
+void wire_run_list_encode(const struct wire_run *runs, uint32_t nr, void *p);
 
 #endif

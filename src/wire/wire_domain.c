@@ -135,8 +135,13 @@ static int check_domain(const struct wire_domain *d, struct err *e)
     if ( !d->vcpus || d->vcpus > WIRE_VCPUS_MAX )
         return err_set(e, -EPROTO, "DOMAIN: %u vcpus, may be 1 ... %u",
                        d->vcpus, WIRE_VCPUS_MAX);
-    if ( d->flags & ~(WIRE_DOMAIN_HAP | WIRE_DOMAIN_MANAGED) )
+    if ( d->flags & ~(WIRE_DOMAIN_HAP | WIRE_DOMAIN_MANAGED |
+                      WIRE_DOMAIN_POSTCOPY | WIRE_DOMAIN_ABSENT) )
         return err_set(e, -EPROTO, "DOMAIN: unknown flags %#x", d->flags);
+    if ( (d->flags & WIRE_DOMAIN_ABSENT) &&
+         !(d->flags & WIRE_DOMAIN_POSTCOPY) )
+        return err_set(e, -EPROTO, "DOMAIN: flags %#x: absent without "
+                       "post-copy", d->flags);
     if ( !d->nr_gfns || d->nr_gfns > WIRE_GFNS_MAX )
         return err_set(e, -EPROTO, "DOMAIN: %" PRIu64 " gfns, may be 1 ... %"
                        PRIu64, d->nr_gfns, (uint64_t)WIRE_GFNS_MAX);
@@ -306,8 +311,8 @@ int wire_memory_encode(const struct wire_memory *m, void *buf, size_t room,
     return 0;
 }
 
-int wire_memory_decode(const void *body, size_t len, uint64_t nr_gfns,
-                       uint64_t from, struct err *e,
+int wire_ranges_decode(const char *name, const void *body, size_t len,
+                       uint64_t nr_gfns, uint64_t from, struct err *e,
                        struct wire_memory *ret)
 {
     const uint8_t *p = body;
@@ -316,17 +321,18 @@ int wire_memory_decode(const void *body, size_t len, uint64_t nr_gfns,
     int rc;
 
     if ( len < 8 )
-        return err_set(e, -EPROTO, "MEMORY: body of %zu bytes is too short",
-                       len);
+        return err_set(e, -EPROTO, "%s: body of %zu bytes is too short",
+                       name, len);
     m.nr_ranges = wire_get32(p);
     m.flags = wire_get32(p + 4);
     m.ranges = (const struct wire_range *)(p + 8);
     if ( m.flags & ~WIRE_MEMORY_MORE )
-        return err_set(e, -EPROTO, "MEMORY: unknown flags %#x", m.flags);
+        return err_set(e, -EPROTO, "%s: unknown flags %#x", name,
+                       m.flags);
     if ( m.nr_ranges > WIRE_MEMORY_RANGES_MAX )
-        return err_set(e, -EPROTO, "MEMORY: %u ranges, may be %u",
+        return err_set(e, -EPROTO, "%s: %u ranges, may be %u", name,
                        m.nr_ranges, WIRE_MEMORY_RANGES_MAX);
-    rc = wire_want_len("MEMORY", len, 8 + (size_t)m.nr_ranges * 16, e);
+    rc = wire_want_len(name, len, 8 + (size_t)m.nr_ranges * 16, e);
     if ( rc )
         return rc;
     for ( i = 0; i < m.nr_ranges; i++ )
@@ -336,12 +342,19 @@ int wire_memory_decode(const void *body, size_t len, uint64_t nr_gfns,
 
         if ( !count || first < from || first >= nr_gfns ||
              count > nr_gfns - first )
-            return err_set(e, -EPROTO, "MEMORY: range %u: %" PRIu64 " gfns "
-                           "from %#" PRIx64 " lie outside %#" PRIx64 " ... %#"
-                           PRIx64, i, count, first, from, nr_gfns);
+            return err_set(e, -EPROTO, "%s: range %u: %" PRIu64 " gfns from "
+                           "%#" PRIx64 " lie outside %#" PRIx64 " ... %#"
+                           PRIx64, name, i, count, first, from, nr_gfns);
         from = first + count + 1;
     }
     *ret = m;
 
     return 0;
+}
+
+int wire_memory_decode(const void *body, size_t len, uint64_t nr_gfns,
+                       uint64_t from, struct err *e,
+                       struct wire_memory *ret)
+{
+    return wire_ranges_decode("MEMORY", body, len, nr_gfns, from, e, ret);
 }

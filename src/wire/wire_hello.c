@@ -40,7 +40,7 @@ const char *wire_cap_name(unsigned int bit, char buf[16])
 {
     static const char *const names[] = {
         "zero-runs", "lanes", "alloc-runs", "post-copy", "redirect", "zlib",
-        "zstd", "delta", "toolstack",
+        "zstd", "delta", "toolstack", "fill-runs", "bye-back",
     };
 
     if ( bit < sizeof(names) / sizeof(names[0]) )
@@ -108,7 +108,8 @@ int wire_hello_decode(const void *body, size_t len, struct err *e,
                        h.version_min, h.version_max);
     if ( h.role < WIRE_CONTROL || h.role > WIRE_QUERY )
         return err_set(e, -EPROTO, "HELLO: unknown role %u", h.role);
-    if ( h.lane >= WIRE_LANES_MAX || (h.lane && h.role != WIRE_BULK) )
+    if ( h.lane >= WIRE_LANES_MAX ||
+         (h.lane && h.role != WIRE_BULK && h.role != WIRE_CONTROL) )
         return err_set(e, -EPROTO, "HELLO: lane %u for role %u", h.lane,
                        h.role);
     if ( h.role != WIRE_QUERY && ident_is_null(h.id) )
@@ -244,7 +245,7 @@ int wire_query_decode(const void *body, size_t len, struct err *e,
     if ( rc )
         return rc;
     flags = wire_get32(p + 16);
-    if ( flags & ~WIRE_QUERY_ABANDON )
+    if ( flags & ~(WIRE_QUERY_ABANDON | WIRE_QUERY_GONE) )
         return err_set(e, -EPROTO, "QUERY: unknown flags %#x", flags);
     if ( ident_is_null(p) )
         return err_set(e, -EPROTO, "QUERY: no migration id");
@@ -266,7 +267,7 @@ int wire_outcome_encode(const struct wire_outcome *r, void *buf, size_t room,
     if ( room < 24 + WIRE_TEXT_MAX )
         return -EMSGSIZE;
     if ( r->outcome < WIRE_OUTCOME_STARTED ||
-         r->outcome > WIRE_OUTCOME_PENDING )
+         r->outcome > WIRE_OUTCOME_LOST )
         return -EINVAL;
     wire_put32(p, r->outcome);
     wire_put32(p + 4, 0);
@@ -289,7 +290,7 @@ int wire_outcome_decode(const void *body, size_t len, struct err *e,
     r.outcome = wire_get32(p);
     r.reserved = 0;
     if ( r.outcome < WIRE_OUTCOME_STARTED ||
-         r.outcome > WIRE_OUTCOME_PENDING )
+         r.outcome > WIRE_OUTCOME_LOST )
         return err_set(e, -EPROTO, "OUTCOME: %u is no outcome", r.outcome);
     rc = wire_want_zeros("OUTCOME", p + 4, 4, e);
     if ( rc )

@@ -22,6 +22,19 @@ static_assert(WIRE_PAGES_META_MAX + WIRE_DATA_MAX * 4096 <= WIRE_BULK_MAX,
 #define KIND_SHIFT 56
 #define GFN_MASK   ((1ull << KIND_SHIFT) - 1)
 
+void wire_run_list_encode(const struct wire_run *runs, uint32_t nr, void *p)
+{
+    uint8_t *q = p;
+    uint32_t i;
+
+    for ( i = 0; i < nr; i++, q += WIRE_RUN_BYTES )
+    {
+        wire_put64(q, runs[i].gfn | (uint64_t)runs[i].kind << KIND_SHIFT);
+        wire_put32(q + 8, runs[i].count);
+        wire_put32(q + 12, runs[i].word);
+    }
+}
+
 int wire_pages_encode(const struct wire_pages_head *h,
                       const struct wire_run *runs, void *buf, size_t room,
                       size_t *ret_len)
@@ -41,17 +54,11 @@ int wire_pages_encode(const struct wire_pages_head *h,
     wire_put32(p + 8, h->nr_data);
     wire_put32(p + 12, h->data_crc);
     for ( i = 0; i < h->nr_runs; i++ )
-    {
-        uint8_t *q = p + wire_pages_meta_bytes(i);
-
         if ( runs[i].kind == WIRE_KIND_DATA )
             nr_data += runs[i].count;
-        wire_put64(q, runs[i].gfn | (uint64_t)runs[i].kind << KIND_SHIFT);
-        wire_put32(q + 8, runs[i].count);
-        wire_put32(q + 12, 0);
-    }
     if ( nr_data != h->nr_data )
         return -EINVAL;
+    wire_run_list_encode(runs, h->nr_runs, p + WIRE_PAGES_HEAD_BYTES);
     *ret_len = len;
 
     return 0;
@@ -85,29 +92,58 @@ int wire_pages_head_decode(const void *body, size_t length, struct err *e,
 }
 
 /* One run, against the bounds. */
-static int check_run(const struct wire_run *r, uint32_t i,
+static int check_run(const char *name, const struct wire_run *r, uint32_t i,
+                     enum wire_kind last_kind,
                      const struct wire_pages_bounds *b, struct err *e)
 {
-    if ( r->kind < WIRE_KIND_DATA || r->kind > WIRE_KIND_HOLE )
-        return err_set(e, -EPROTO, "PAGES: run %u: unknown kind %u", i,
+    if ( r->kind < WIRE_KIND_DATA || r->kind > last_kind )
+        return err_set(e, -EPROTO, "%s: run %u: unknown kind %u", name, i,
                        r->kind);
     if ( (r->kind == WIRE_KIND_ZERO && !(b->caps & WIRE_CAP_ZERO)) ||
-         (r->kind == WIRE_KIND_ALLOC && !(b->caps & WIRE_CAP_ALLOC)) )
-        return err_set(e, -EPROTO, "PAGES: run %u: kind %u was not agreed on",
-                       i, r->kind);
+         (r->kind == WIRE_KIND_ALLOC && !(b->caps & WIRE_CAP_ALLOC)) ||
+         (r->kind == WIRE_KIND_FILL && !(b->caps & WIRE_CAP_FILL)) ||
+         (r->kind == WIRE_KIND_DELTA && !(b->caps & WIRE_CAP_DELTA)) )
+        return err_set(e, -EPROTO, "%s: run %u: kind %u was not agreed on",
+                       name, i, r->kind);
     if ( !r->count || r->gfn >= b->nr_gfns ||
          r->count > b->nr_gfns - r->gfn )
-        return err_set(e, -EPROTO, "PAGES: run %u: %u gfns from %#" PRIx64
-                       " lie outside 0 ... %#" PRIx64, i, r->count, r->gfn,
-                       b->nr_gfns);
+        return err_set(e, -EPROTO, "%s: run %u: %u gfns from %#" PRIx64
+                       " lie outside 0 ... %#" PRIx64, name, i, r->count,
+                       r->gfn, b->nr_gfns);
     if ( b->nr_lanes > 1 &&
          (r->gfn >> CHUNK_BITS != (r->gfn + r->count - 1) >> CHUNK_BITS ||
           gfn_lane(r->gfn, b->nr_lanes) != b->lane) )
-        return err_set(e, -EPROTO, "PAGES: run %u: %u gfns from %#" PRIx64
-                       " are not all of lane %u of %u", i, r->count, r->gfn,
-                       b->lane, b->nr_lanes);
+        return err_set(e, -EPROTO, "%s: run %u: %u gfns from %#" PRIx64
+                       " are not all of lane %u of %u", name, i, r->count,
+                       r->gfn, b->lane, b->nr_lanes);
+    if ( r->word && r->kind != WIRE_KIND_FILL )
+        return err_set(e, -EPROTO, "%s: run %u: reserved bytes not 0", name,
+                       i);
 
     return 0;
+}
+
+int wire_run_list_decode(const char *name, const void *list, uint32_t nr,
+                         bool with_deltas, const struct wire_pages_bounds *b,
+                         struct err *e, struct wire_run *runs)
+{
+    enum wire_kind last_kind = with_deltas ? WIRE_KIND_DELTA : WIRE_KIND_FILL;
+    const uint8_t *p = list;
+    uint32_t i;
+    int rc = 0;
+
+    for ( i = 0; !rc && i < nr; i++, p += WIRE_RUN_BYTES )
+    {
+        uint64_t v = wire_get64(p);
+
+        runs[i].gfn = v & GFN_MASK;
+        runs[i].kind = (uint8_t)(v >> KIND_SHIFT);
+        runs[i].count = wire_get32(p + 8);
+        runs[i].word = wire_get32(p + 12);
+        rc = check_run(name, &runs[i], i, last_kind, b, e);
+    }
+
+    return rc;
 }
 
 int wire_runs_decode(const void *list, size_t len,
@@ -115,30 +151,20 @@ int wire_runs_decode(const void *list, size_t len,
                      const struct wire_pages_bounds *b, struct err *e,
                      struct wire_run *runs)
 {
-    const uint8_t *p = list;
     uint64_t nr_data = 0;
     uint32_t i;
     int rc;
 
     rc = wire_want_len("PAGES: run list", len,
                        (size_t)h->nr_runs * WIRE_RUN_BYTES, e);
+    if ( !rc )
+        rc = wire_run_list_decode("PAGES", list, h->nr_runs, false, b, e,
+                                  runs);
     if ( rc )
         return rc;
-    for ( i = 0; i < h->nr_runs; i++, p += WIRE_RUN_BYTES )
-    {
-        uint64_t v = wire_get64(p);
-
-        runs[i].gfn = v & GFN_MASK;
-        runs[i].kind = (uint8_t)(v >> KIND_SHIFT);
-        runs[i].count = wire_get32(p + 8);
-        rc = check_run(&runs[i], i, b, e);
-        if ( !rc )
-            rc = wire_want_zeros("PAGES: run", p + 12, 4, e);
-        if ( rc )
-            return rc;
+    for ( i = 0; i < h->nr_runs; i++ )
         if ( runs[i].kind == WIRE_KIND_DATA )
             nr_data += runs[i].count;
-    }
     if ( nr_data != h->nr_data )
         return err_set(e, -EPROTO, "PAGES: runs name %" PRIu64 " pages with "
                        "data, the head %u", nr_data, h->nr_data);

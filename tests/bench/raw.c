@@ -11,22 +11,16 @@
  * reader has all and has said so; CPU of both processes, user and system,
  * in that time.  Memory is touched once, at start.
  */
-#include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common.h"
 
 #define PAGE 4096u
 #define BATCH 1024u
@@ -36,21 +30,6 @@ struct result
 {
     uint64_t us, cpu_us;
 };
-
-static void die(const char *what)
-{
-    fprintf(stderr, "raw: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
-}
 
 static uint64_t cpu_us(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * sweep [--full] [--only WORD] [--points N] HOST-A HOST-B XMIG-EMU
+ * sweep [--full] [--only WORD] [--points N] [--part K/M] HOST-A HOST-B
+ *       XMIG-EMU
  *
  * A guest called "worker" runs on HOST-A.  It is moved again and again with
  * the Nth call of one kind failing at one end, for N from 1 until the calls
@@ -11,7 +12,8 @@
  * --only takes the sweeps whose title has the word in it, "+" for a blank.
  * Without --full, a sweep of many calls takes a choice of N only: all of the
  * first quarter and of the last half of them (where the guest is suspended),
- * and every so many-th between.
+ * and every so many-th between.  --part takes every Mth of what would be
+ * taken, so that M runs with K = 1 ... M are the whole.
  */
 #include "lib/sweep.h"
 
@@ -41,7 +43,8 @@ static struct
     bool full;
     const char *only;
     unsigned int points;
-} arg = { .points = 48 };
+    unsigned int part, parts;
+} arg = { .points = 48, .part = 1, .parts = 1 };
 
 static unsigned int nr_tests, nr_failed;
 static bool broken;              /* no sense in going on */
@@ -102,6 +105,17 @@ static void check_error(struct world *w, const struct fault *f,
            o->error.guest != XMIG_GUEST_NONE )
         wrong(w, f, "returned %d, guest %s: %s", o->rc,
               xmig_guest_name(o->error.guest), o->error.text);
+}
+
+static void check_sender(struct world *w, const struct fault *f,
+                         const struct outcome *o)
+{
+    if ( o->hung )
+        wrong(w, f, "the sender hangs");
+    else if ( !o->ended && !(f->way == KILL && !f->at_dest) )
+        wrong(w, f, "the sender has crashed");
+    if ( o->ended && o->rc )
+        check_error(w, f, o);
 }
 
 /* Settle what the sender has left unsettled; w->at is right afterwards. */
@@ -194,11 +208,13 @@ static bool prepare_server(struct world *w, const struct fault *f)
 }
 
 /*
- * One migration with a fault.  *ret_hit: the fault has been met.  Returns
- * the number of such calls.
+ * One migration with a fault f; and, unless NULL, with one at the destination
+ * besides, f then being the source's.  *ret_hit: f has been met.  Returns the
+ * number of such calls.
  */
 static uint64_t step(struct world *w, const struct fault *f,
-                     struct tally *t, bool *ret_hit)
+                     const struct fault *also, struct tally *t,
+                     bool *ret_hit)
 {
     unsigned int was_at = w->at, failures = w->failures;
     struct guest_seen g;
@@ -211,7 +227,7 @@ static uint64_t step(struct world *w, const struct fault *f,
         broken = true;
         return 0;
     }
-    if ( !prepare_server(w, f) )
+    if ( !prepare_server(w, also ? also : f) )
     {
         *ret_hit = true;
         server_stop(dest(w));
@@ -237,17 +253,17 @@ static uint64_t step(struct world *w, const struct fault *f,
         broken = true;
         return calls;
     }
-    if ( o.hung )
-        wrong(w, f, "the sender hangs");
-    else if ( !o.ended && !(f->way == KILL && !f->at_dest) )
-        wrong(w, f, "the sender has crashed");
-    if ( o.ended && o.rc )
-        check_error(w, f, &o);
+    check_sender(w, f, &o);
+    /* It keeps a rule that was not met, which would hit the next one. */
+    if ( also && server_lives(dest(w)) && !server_stop(dest(w)) &&
+         also->way != KILL )
+        wrong(w, also, "the receiver does not end, or ends badly");
     settle(w, f, &o, t);
     t->points += *ret_hit;
     t->failed += *ret_hit && (o.rc || !o.ended);
     t->borne += *ret_hit && !o.rc && o.ended;
-    w->bye_is_lost = f->at_dest && f->kind == READ && was_at != w->at;
+    w->bye_is_lost = (also || (f->at_dest && f->kind == READ)) &&
+                     was_at != w->at;
     judge(w, f);
     w->bye_is_lost = false;
     if ( w->failures == failures && was_at == w->at )
@@ -288,6 +304,8 @@ static bool chosen(uint64_t n, uint64_t total)
 {
     uint64_t max = arg.points, middle, between;
 
+    if ( n % arg.parts != arg.part - 1 )
+        return false;
     if ( arg.full || total <= max || n <= max / 4 || n > total - max / 2 )
         return true;
     middle = total - max / 4 - max / 2;
@@ -322,7 +340,7 @@ static void sweep(struct world *w, struct fault f)
     w->said[0] = '\0';
     f.errno_name = errnos[0];
     f.nth = NEVER;
-    total = step(w, &f, &uncounted, &hit);
+    total = step(w, &f, NULL, &uncounted, &hit);
     variants = f.way == KILL ? 1 : f.way == FAIL ? 4 : 2;
     if ( !total && !w->failures )
     {
@@ -343,13 +361,63 @@ static void sweep(struct world *w, struct fault f)
             else if ( f.way != KILL )
                 f.way = ways[(n + i) % 2];
             hit = false;
-            step(w, &f, &t, &hit);
+            step(w, &f, NULL, &t, &hit);
         }
         misses = hit ? 0 : misses + 1;
         if ( w->failures > 8 )
             break;
     }
     report(w, what, &t, total, now_ms() - began);
+}
+
+/* ---- Two at once -------------------------------------------------------- */
+
+/* Something goes wrong at the one end, and at the other one, too. */
+static void two_at_once(struct world *w)
+{
+    static const struct fault here[] = {
+        { .kind = WRITE, .way = RESET, .nth = 9 },
+        { .kind = READ, .way = CLOSED, .nth = 12 },
+        { .kind = HYPERCALL, .what = "domctl:destroydomain",
+          .errno_name = "EAGAIN", .nth = 1 },
+        { .kind = HYPERCALL, .what = "domctl:gethvmcontext",
+          .errno_name = "ENOMEM", .nth = 1 },
+        { .kind = WRITE, .way = KILL, .nth = 22 },
+    }, there[] = {
+        { .kind = HYPERCALL, .what = "domctl:sethvmcontext",
+          .errno_name = "EINVAL", .nth = 1, .at_dest = true },
+        { .kind = HYPERCALL, .what = "domctl:unpausedomain",
+          .errno_name = "EINVAL", .nth = 1, .at_dest = true },
+        { .kind = HYPERCALL, .what = "domctl:destroydomain",
+          .errno_name = "EAGAIN", .nth = 1, .at_dest = true },
+        { .kind = WRITE, .way = RESET, .nth = 7, .at_dest = true },
+        { .kind = WRITE, .way = KILL, .nth = 8, .at_dest = true },
+    };
+    const size_t nr_here = sizeof(here) / sizeof(here[0]);
+    const size_t nr_there = sizeof(there) / sizeof(there[0]);
+    const char *what = "two faults at once";
+    uint64_t began = now_ms();
+    struct tally t = { 0 };
+    bool hit;
+    size_t i;
+
+    if ( broken || (arg.only && !strstr(what, arg.only)) )
+        return;
+    w->failures = 0;
+    w->said[0] = '\0';
+    for ( i = 0; !broken && i < nr_here * nr_there; i++ )
+    {
+        /* By itself each meets one of the other end's. */
+        if ( !arg.full && i % (nr_there + 1) )
+            continue;
+        if ( i % arg.parts != arg.part - 1 )
+            continue;
+        hit = false;
+        step(w, &here[i / nr_there], &there[i % nr_there], &t, &hit);
+        if ( w->failures > 8 )
+            break;
+    }
+    report(w, what, &t, t.points, now_ms() - began);
 }
 
 /* ---- The death of a host ------------------------------------------------ */
@@ -448,20 +516,20 @@ static void all_sweeps(struct world *w)
             sweep(w, (struct fault){ .kind = kinds[i], .at_dest = end,
                                      .way = KILL });
     }
+    two_at_once(w);
     deaths(w);
 }
 
-int main(int argc, char **argv)
+static bool read_args(int argc, char **argv, bool *ret_verbose)
 {
     static const struct option opts[] = {
         { "full", no_argument, NULL, 'f' },
         { "only", required_argument, NULL, 'o' },
         { "points", required_argument, NULL, 'p' },
+        { "part", required_argument, NULL, 'k' },
         { "verbose", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
     };
-    static struct world w;
-    unsigned int i;
     char *at;
     int c;
 
@@ -475,10 +543,24 @@ int main(int argc, char **argv)
                 *at = ' ';
             break;
         case 'p': arg.points = (unsigned int)atoi(optarg); break;
-        case 'v': w.verbose = true; break;
-        default: return 99;
+        case 'k':
+            if ( sscanf(optarg, "%u/%u", &arg.part, &arg.parts) != 2 ||
+                 !arg.part || arg.part > arg.parts )
+                return false;
+            break;
+        case 'v': *ret_verbose = true; break;
+        default: return false;
         }
-    if ( argc - optind != 3 )
+
+    return argc - optind == 3;
+}
+
+int main(int argc, char **argv)
+{
+    static struct world w;
+    unsigned int i;
+
+    if ( !read_args(argc, argv, &w.verbose) )
         return 99;
     signal(SIGPIPE, SIG_IGN);
     w.emu = argv[optind + 2];

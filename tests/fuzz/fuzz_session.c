@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "wire.h"
+#include "wire_fault.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,6 +53,8 @@ ROUND_TRIP(state_end)
 ROUND_TRIP(running)
 ROUND_TRIP(query)
 ROUND_TRIP(round_end)
+ROUND_TRIP(absent_ack)
+ROUND_TRIP(progress)
 
 static void refused(const void *body, size_t len, struct err *e)
 {
@@ -60,6 +63,21 @@ static void refused(const void *body, size_t len, struct err *e)
 
     if ( !wire_refused_decode(body, len, e, &a) )
         expect(!wire_refused_encode(&a, again_buf, ROOM, &out));
+}
+
+static void fault(const void *body, size_t len, struct err *e)
+{
+    struct wire_fault a, b;
+    size_t out;
+    uint32_t i;
+
+    if ( wire_fault_decode(body, len, NR_GFNS, e, &a) )
+        return;
+    for ( i = 0; i < a.nr; i++ )
+        expect(a.want[i].gfn < NR_GFNS);
+    expect(!wire_fault_encode(&a, again_buf, ROOM, &out));
+    expect(!wire_fault_decode(again_buf, out, NR_GFNS, e, &b));
+    expect(b.nr == a.nr);
 }
 
 static void pairs(const struct wire_pairs *p)
@@ -179,6 +197,8 @@ static void one(uint32_t type, const void *body, size_t len, struct err *e)
     case WIRE_ERROR: error(body, len, e); break;
     case WIRE_DOMAIN: domain(body, len, e); break;
     case WIRE_POLICY: policy(body, len, e); break;
+    case WIRE_ABSENT:
+    case WIRE_REMAINING:
     case WIRE_MEMORY: memory(body, len, e); break;
     case WIRE_JOINED: joined(body, len, e); break;
     case WIRE_ROUND: round(body, len, e); break;
@@ -191,6 +211,10 @@ static void one(uint32_t type, const void *body, size_t len, struct err *e)
     case WIRE_OUTCOME: outcome(body, len, e); break;
     case WIRE_PAGES: pages(body, len, e); break;
     case WIRE_ROUND_END: round_end(body, len, e); break;
+    case WIRE_ABSENT_ACK: absent_ack(body, len, e); break;
+    case WIRE_FAULT_REC: fault(body, len, e); break;
+    case WIRE_PLACED:
+    case WIRE_PROGRESS: progress(body, len, e); break;
     }
 }
 

@@ -3,7 +3,7 @@
 #
 # The command line itself: usage, help, completion and man pages, dump, and
 # what it says where there is no Xen or no such domain.
-# Timeout: 120
+# Timeout: 300
 . "$(dirname "$0")/lib.sh"
 XMIG=$B/bin/xmig
 corpus=$TOP/tests/fuzz/corpus/image
@@ -23,7 +23,7 @@ no_xen() { env -u XMIG_EMU -u LD_LIBRARY_PATH "$XMIG" "$@"; }
 same_status 'help' 0 "$XMIG" help
 commands=$(sed -n 's/^  \([a-z]*\) .*/\1/p' "$WORK/out")
 same 'help lists the commands' "$(xargs <<<"$commands")" \
-    'list save restore migrate receive status cancel set report watch recover dump options help version'
+    'list save restore migrate receive status cancel postcopy set report watch recover dump options help version'
 for c in $commands; do
     same_status "help $c" 0 "$XMIG" help "$c"
     says "help $c has its usage" "^usage: xmig $c "
@@ -238,6 +238,8 @@ assert 0 < d["downtime-us"] <= d["total-time-us"]' <"$WORK/out"
 check 'and at the destination' json \
     'assert d["domain"] == "worker" and d["domid"] > 0' <"$WORK/received"
 progress=$(tr '\r' '\n' <"$WORK/err" | grep -oE '^ *[0-9.]+ %' | tr -d ' %')
+matches 'each round has a line' "$(tr '\r' '\n' <"$WORK/err")" \
+    '^round 1: [0-9.]+ [KMG]?i?B at .*/s, dirtied at .*/s, .* left, pause would be'
 same 'progress never runs backwards' "$(sort -c -n <<<"$progress" 2>&1)" ''
 matches 'and ends at the end' "$(tail -n 1 <<<"$progress")" '^100\.0$'
 same_status 'the domain is gone here' 1 xmig list worker

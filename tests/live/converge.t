@@ -12,7 +12,6 @@ DO=$B/tests/live/domdo
 host_start a --memory 256
 host_start b --memory 256
 boot a w 'program=dirty size=16M order=sequential publish=100ms' 48 1
-right() { await "$1" "$2" 'data/verdict=ok*' 60; }
 # It gets its name just after it runs; sets dom.
 arrived() { dom=$(domid_of b w); [ -n "$dom" ]; }
 lives() { "$EMU" wait --node data/writes --change --timeout 20 "$WORK/$1" "$2"; }
@@ -30,11 +29,11 @@ unmoved() { # WHAT
 # ---- what is said -------------------------------------------------------------
 migrate a w "${slow[@]}" --max-iters 4 --abort_if_busy
 unmoved 'too busy'
-said 'it is said what it does' 'does not converge: the guest dirties at least [0-9.]+ MiB/s and [0-9.]+ MiB/s are sent'
+said 'it is said what it does' 'does not converge: the guest dirties (at least )?[0-9.]+ MiB/s and [0-9.]+ MiB/s are sent'
 said 'how much it writes to' 'writes to 1[56789]\.[0-9] MiB'
 said 'which limit would do' '--downtime-limit [0-9]+ would let it finish'
 said 'which bandwidth' '--bandwidth [0-9]+ \(now 40\)'
-said 'and that it could be slowed down' '--auto-converge on would slow it down by at least [0-9]+ %'
+said 'and that it could be slowed down' '--auto-converge on would slow it down by (at least|about) [0-9]+ %'
 limit=$(grep -oE 'downtime-limit [0-9]+' "$WORK/migrate.out" | head -1 | grep -oE '[0-9]+')
 
 # ---- the remedies are true ------------------------------------------------------
@@ -130,7 +129,7 @@ check 'it can be drawn' "$XMIG" report -o "$WORK/log.svg" "$WORK/log.json"
 check 'as SVG' python3 -c 'import sys, xml.dom.minidom as m
 assert m.parse(sys.argv[1]).documentElement.tagName == "svg"' "$WORK/log.svg"
 svg=$(cat "$WORK/log.svg")
-for word in 'rate, MiB/s' 'left, MiB' 'slower, %' 'seconds since' 'last-dirty' \
+for word in 'pause, ms' 'rate, MiB/s' 'left, MiB' 'slower, %' 'seconds since' 'last-dirty' \
     'dirtied by the guest' 'predicted'; do
     matches "it shows \"$word\"" "$svg" "$word"
 done

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * domdo pause|unpause|crash|poweroff|destroy|cap DOMID, domdo setcap DOMID N:
+ * domdo pause|unpause|crash|poweroff|destroy|cap|maxmem DOMID,
+ * domdo setcap DOMID N:
  * what an operator, or the guest itself, may do in the middle of a migration.
  * Stock libxenctrl only.
  */
@@ -22,6 +23,18 @@ static int cap(xc_interface *xch, uint32_t domid, const char *value)
     p.cap = (uint16_t)strtoul(value, NULL, 10);
 
     return xc_sched_credit2_domain_set(xch, domid, &p);
+}
+
+/* The limit of its memory, in KiB. */
+static int maxmem(xc_interface *xch, uint32_t domid)
+{
+    xc_dominfo_t info;
+
+    if ( xc_domain_getinfo(xch, domid, 1, &info) != 1 ||
+         info.domid != domid )
+        return -1;
+
+    return printf("%lu\n", info.max_memkb) < 0;
 }
 
 int main(int argc, char **argv)
@@ -48,6 +61,8 @@ int main(int argc, char **argv)
         r = xc_domain_destroy(xch, domid);
     else if ( !strcmp(argv[1], "cap") || !strcmp(argv[1], "setcap") )
         r = cap(xch, domid, argv[3]);
+    else if ( !strcmp(argv[1], "maxmem") )
+        r = maxmem(xch, domid);
     if ( r )
         perror(argv[1]);
     xc_interface_close(xch);

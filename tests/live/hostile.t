@@ -6,8 +6,13 @@
 # destination against xmig migrate.  Each time there is one clear sentence, the
 # documented exit status, the guest runs on, and nothing is left behind.
 # The fakes are tests/live/hostile.c, and a case is its script.
-# Timeout: 400
+# Timeout: 900
 . "$(dirname "$0")/lib.sh"
+# It gets its name just after it runs.
+arrived() {
+    local end=$((SECONDS + 20))
+    until there=$(domid_of b w); [ -n "$there" ]; do [ $SECONDS -lt $end ] || return 1; done
+}
 XMIG=$B/bin/xmig
 PEER=$B/tests/live/hostile
 PATIENCE=300ms
@@ -34,15 +39,10 @@ stop_receiver() {
     kill -TERM "$(pgrep -P "$receiver" -x xmig || echo "$receiver")"
     wait "$receiver"
 }
-domains() { "$EMU" list "$WORK/$1" | awk 'NR > 1 && $2 != 0 { print $1 }' | xargs; }
+# What xenstore has of guests, but for the empty folders.
 nodes() {
-    run "$1" sh -c 'xenstore-list /local/domain; xenstore-list /vm
-        xenstore-ls /local/domain/0/backend' 2>/dev/null |
-        grep -vxE '0|00000000-0000-0000-0000-000000000000' | xargs
-}
-journals() {
-    grep -L -E 'state=(DONE|RESUMED|ABANDONED) ' "$WORK/$1/xmig/"*.* 2>/dev/null |
-        xargs -r -n1 basename | xargs
+    run "$1" xenstore-ls -f / 2>/dev/null |
+        grep -oE '^/(local/domain|vm)/[0-9a-f-]*[1-9a-f][0-9a-f-]*|^/local/domain/0/backend/.*'
 }
 left=
 bare() { # HOST: nothing of a guest is there; says in left what is
@@ -51,7 +51,6 @@ bare() { # HOST: nothing of a guest is there; says in left what is
 }
 alive() { kill -0 "$receiver" 2>/dev/null; }
 lives() { "$EMU" wait --node data/writes --change --timeout 20 "$WORK/a" "$dom" >/dev/null; }
-right() { "$EMU" wait --node "data/verdict=ok*" --timeout 60 "$WORK/$1" "$2"; }
 
 dom=$(create a "$(cfg w 'program=dirty size=4M rate=20M fill=8M publish=50ms' 24 2)") ||
     bail 'create failed'
@@ -110,8 +109,8 @@ evil 'other page size' 'page size: 2\^12 here, 2\^16' hello:shift=16
 evil 'wrong magic' 'magic: the peer is not xmig' hello:magic=1234
 evil 'unknown role' 'unknown role 9' hello:role=9
 evil 'no role' 'unknown role 0' hello:role=0
-evil 'the fault role' 'role 3' hello:role=3
-evil 'lane of a control connection' 'lane 3 for role 1' hello:lane=3
+evil 'a fault connection of no migration' 'a lane of a migration that is not here' hello:role=3
+evil 'lane of a control connection' 'lane 3 on control' hello:lane=3
 evil 'reserved bytes' 'reserved' hello:reserved=1
 evil 'no migration id' 'no migration id' hello:id=0,id2=0
 evil 'a bulk connection of no migration' 'migration that is not here' \
@@ -159,7 +158,8 @@ bad() { # WHAT PATTERN DOMAIN-ARGUMENTS
 bad 'no vcpus' '0 vcpus, may be' vcpus=0
 bad 'many vcpus' '513 vcpus, may be' vcpus=513
 bad 'vcpus more than this Xen gives' 'vcpus|vCPUs' vcpus=512,populated=1
-bad 'unknown flags' 'unknown flags' flags=6
+bad 'unknown flags' 'unknown flags' flags=0x102
+bad 'post-copy that was not agreed on' 'post-copy without the capability' flags=6
 bad 'no gfns' '0 gfns' gfns=0
 bad 'too many gfns' 'gfns, may be' gfns=0x4000000000000000
 bad 'gfns beyond all reason' 'gfns end at' gfns=0x1000000000
@@ -209,7 +209,8 @@ same 'none of it was written' \
 other=$(create b "$(cfg other 'program=idle' 16 1)") || bail 'no other guest'
 await b "$other" data/state=running >/dev/null
 uuid=$(store b "/local/domain/$other/vm")
-other_ls() { run b xenstore-ls "$uuid"; run b xenstore-ls "/local/domain/$other" | grep -v data; }
+# What the guest itself writes may change at any time.
+other_ls() { run b xenstore-ls "$uuid"; run b xenstore-ls -f "/local/domain/$other" | grep -v /data; }
 other_before=$(other_ls)
 bare_b=$(declare -f bare)
 bare() {
@@ -278,6 +279,55 @@ evil 'pages of another lane' 'not all of lane 1 of 2' \
 evil 'a run over two chunks' 'not all of lane 0 of 2' \
     "${HELLO[@]}" domain:lanes=2 "${PREPARED[@]:3}" \
     lane:0 hello hello? joined? pages:run=510+4*2
+
+# Coded batches: what was not agreed on, what does not unpack, deltas of
+# nothing.
+CODED=(hello:caps=0x2e7 "${JOINED[@]:1}" round lane:0)
+coded() { # WHAT PATTERN ARGUMENTS
+    evil "coded: $1" "$2" "${CODED[@]}" "coded:$3"
+}
+evil 'coded: not agreed on' 'method 2 was not agreed on' \
+    "${JOINED[@]}" round lane:0 coded:zstd
+evil 'coded: a delta that was not agreed on' 'kind 6 was not agreed on' \
+    "${JOINED[@]}" round lane:0 coded:run=0+1*6
+evil 'coded: on control' 'does not belong on a control' "${JOINED[@]}" coded
+coded 'unknown method' 'unknown method 3' zstd,method=3
+coded 'no runs' '0 runs' zstd,runs=0
+coded 'more runs than there are' 'CODED' zstd,runs=9
+coded 'reserved bytes' 'reserved' reserved=1
+coded 'material without bound' 'which are to become 1048577' zstd,plain=1048577
+coded 'material without any bound' 'which are to become 4294967295' \
+    zlib,plain=4294967295
+coded 'larger than it becomes' 'which are to become 4' zlib,plain=4
+coded 'longer than it is' 'CODED: body of' coded=5000,plain=5000
+for method in zlib zstd; do
+    coded "$method, a bomb" 'unpack' "run=0+16*1,more=65536,$method,plain=65536"
+    coded "$method, too little" 'unpack|announced|missing' \
+        "run=0+16*1,$method,plain=69632"
+    coded "$method, junk" 'unpack' "run=0+16*1,$method,junk=1"
+    coded "$method, more than the runs name" '4 bytes behind' \
+        "run=0+16*1,$method,more=4"
+done
+coded 'the other method' 'unpack' zlib,method=2
+coded 'less than the runs name' 'runs name 1 pages with data' \
+    run=1+1*6,run=2+1*2,@48.8=0x0100000000000002
+coded 'pages out of range' 'lie outside' zstd,run=0x2000000+1*1
+coded 'pages of the next round' 'pages of round 1 .* within round 0' \
+    zlib,round=1
+coded 'a delta of nothing' 'not .*received' run=3+1*6
+coded 'a delta too few' 'there is nothing for gfn 0x2' run=0+2*6,@40.4=3
+coded 'a delta that is cut off' 'cut off' run=0+1*6,@48.2=9
+coded 'a delta that is none' 'delta of 1 bytes: a step is cut off' \
+    run=0+1*6,more=1,@48.2=1
+coded 'a delta that leaves the page' 'leaves the page' \
+    run=0+1*6,more=20,@48.2=20,@50.2=0xff80
+evil 'coded: a delta of a hole' 'not .*received' "${CODED[@]}" \
+    pages:run=5+1*1 pages:run=5+1*4 coded:run=5+1*6
+evil 'coded: pages and deltas of them do no harm' '' "${CODED[@]}" \
+    zeros coded:zstd,run=0+4*1 coded:zlib,run=2+4*1 coded:run=0+6*6 roundend \
+    ctl roundack? arm armed? next round:last lane:0 roundend ctl tsc context \
+    stateend ready? error
+
 evil 'ROUND_END counts wrong' 'ROUND_END of round 0 with 7 pages, after 1' \
     "${JOINED[@]}" round lane:0 pages roundend:pages=7
 evil 'ROUND_END of another round' 'ROUND_END of round 3' \
@@ -408,7 +458,7 @@ for p in "${crowd[@]}"; do
     kill "$(pgrep -P "$p" -x hostile || echo "$p")" 2>/dev/null
     wait "$p" 2>/dev/null
 done
-there=$(domid_of b w)
+arrived
 matches 'its memory is right' "$(right b "$there")" 'resumes=1 '
 bare a || not_ok "nothing is left at its source: $left"
 only_w() { [ "$(domains b)" = w ]; }
@@ -571,12 +621,34 @@ matches 'after all that its memory is right' "$(right a "$dom")" 'ok'
 
 run a "$XMIG" migrate w "127.0.0.1:$port" >"$WORK/migrate.out" 2>&1
 same 'a good migration passes' $? 0 || diag "$(cat "$WORK/migrate.out")"
-there=$(domid_of b w)
+arrived
 matches 'its memory is right' "$(right b "$there")" 'resumes='
 stop_receiver
 check 'nothing is left at a' bare a || diag "$left"
 "$EMU" destroy "$WORK/b" "$there"
 check 'nothing is left at b' bare b || diag "$left"
+
+# It runs there, and BYE is answered (capability 10), or is not.
+bye() { # WHAT WORD...: sets status; its guest goes to nobody
+    create a "$(cfg v "program=idle" 16 1)" >/dev/null
+    fake until:HELLO hello:caps=1031 until:GO running until:BYE "$@"
+    run a "$XMIG" migrate v "127.0.0.1:$fake_port" --io-timeout $PATIENCE \
+        --connect-timeout 1s >"$WORK/migrate.out" 2>&1
+    same "$what: the guest has moved" "$?$(domains a)" 0 ||
+        diag "$(cat "$WORK/migrate.out" "$WORK/fake.out")"
+    wait $fake
+}
+unconfirmed='has not said that it is done'
+kept() { cat "$WORK/a/xmig/"*.source 2>/dev/null | grep -c state=DONE; }
+what='BYE is answered'
+bye bye
+same "$what: nothing is said of it" "$(grep -c "$unconfirmed" "$WORK/migrate.out")" 0
+same "$what: no journal is kept" "$(kept)" 0
+what='BYE is not answered'
+bye close
+same "$what: it is said" "$(grep -c "$unconfirmed" "$WORK/migrate.out")" 1
+same "$what: so that it can be said again" "$(kept)" 1
+
 found=$(grep -E 'Sanitizer|runtime error:' -A 25 "$WORK/receive.out")
 same 'no sanitizer had anything to say' "$found" ''
 

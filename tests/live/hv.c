@@ -9,65 +9,23 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hv.h"
 #include "store.h"
+#include "tap.h"
 
 #define WAIT_US (20 * US_PER_S)
 #define WINDOW  2048u
 
-static unsigned int nr, nr_failed;
-static struct err err;
 static struct hv *hv;
 static struct store *st;
 static uint32_t old_id, new_id;
 static struct hv_domain old_info;
 static uint64_t nr_gfns;
 static struct pageset ram;
-
-/* Also forgets the error, having shown it if the claim is wrong. */
-static bool claim(bool good, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static bool claim(bool good, const char *fmt, ...)
-{
-    struct xmig_error rec;
-    va_list ap;
-
-    printf("%s %u - ", good ? "ok" : "not ok", ++nr);
-    va_start(ap, fmt);
-    vprintf(fmt, ap);
-    va_end(ap);
-    printf("\n");
-    err_copy(&err, &rec);
-    if ( !good )
-    {
-        nr_failed++;
-        printf("# %d %s\n", rec.code, rec.text);
-    }
-    err_reset(&err);
-
-    return good;
-}
-
-static bool said(const char *words)
-{
-    struct xmig_error rec;
-
-    err_copy(&err, &rec);
-
-    return strstr(rec.text, words) != NULL;
-}
-
-static void done(void)
-{
-    printf("1..%u\n", nr);
-    exit(nr_failed ? 1 : 0);
-}
 
 /* ---- Facts ------------------------------------------------------------- */
 
@@ -154,7 +112,7 @@ static void dirty_log(void)
         exit(99);
     if ( !claim(!hv_dirty_open(hv, &err, old_id, nr_gfns, &d),
                 "the dirty log goes on") )
-        done();
+        exit(tap_done());
     while ( !set.count && !deadline_passed(until) &&
             !hv_dirty_fetch(d, &err, false, &set, NULL) )
         cancel_poll(NULL, -1, 0, deadline_in(10 * US_PER_MS));
@@ -173,9 +131,13 @@ static void dirty_log(void)
             !hv_dirty_peek(d, &err, &peek, NULL) )
         cancel_poll(NULL, -1, 0, deadline_in(10 * US_PER_MS));
     pageset_zero(&set);
-    claim(peek.count && !hv_dirty_fetch(d, &err, false, &set, NULL) &&
+    claim(peek.count && !hv_dirty_fetch(d, &err, true, &set, NULL) &&
           pageset_count_and(&set, &peek) == peek.count,
           "a look leaves in the log what it saw");
+    pageset_zero(&set);
+    claim(!hv_dirty_fetch(d, &err, false, &set, NULL) &&
+          pageset_count_and(&set, &peek) == peek.count,
+          "and so does the last fetch");
     claim(!hv_dirty_open(hv, &err, old_id, nr_gfns, &again),
           "a log that was left on begins anew");
     hv_dirty_close(again);
@@ -286,7 +248,7 @@ static void create(void)
     if ( !hv_paging_pool_get(hv, NULL, old_id, &pool) )
         c.paging_bytes = pool;
     if ( !claim(!hv_create(hv, &err, &c, &new_id), "a domain is created") )
-        done();
+        exit(tap_done());
     hv_host_info(hv, NULL, &host);
     claim(hv_claim(hv, &err, new_id, c.max_mem_kib / 4 + 1) == -EINVAL,
           "more memory than the domain may have cannot be claimed");
@@ -533,7 +495,7 @@ int main(int argc, char **argv)
          !claim(!store_watch_open(&err, &w) &&
                 !store_watch_add(w, &err, "@releaseDomain"),
                 "a watch is set") )
-        done();
+        exit(tap_done());
     boot_id();
     facts();
     types();
@@ -548,5 +510,6 @@ int main(int argc, char **argv)
     hv_close(hv);
     pageset_done(&ram);
     printf("# new domain %u\n", new_id);
-    done();
+
+    return tap_done();
 }

@@ -21,7 +21,7 @@ point() {                   # point WHAT COMMAND...
 make_it() { make -C "$TOP" -s B="$B" PREFIX=/usr DESTDIR="$root" "$@"; }
 has_all() {
     local f
-    for f in bin/xmig bin/xmig-emu include/xmig.h lib/libxmig.so.1 \
+    for f in bin/xmig bin/xmig-link bin/xmig-emu include/xmig.h lib/libxmig.so.1 \
         lib/libxmig.so lib/libxmig.a lib/pkgconfig/xmig.pc \
         lib/xmig/emu/xmig-emu-host lib/xmig/emu/lib/libxencall.so.1 \
         lib/xmig/xmig-save-helper share/man/man8/xmig-save-helper.8 \

@@ -114,6 +114,15 @@ console() { "$EMU" console "$WORK/$1" "$2"; }
 domid_of() { # HOST NAME
     "$EMU" list "$WORK/$1" | awk -v n="$2" '$1 == n { print $2 }'
 }
+domains() { # HOST: names of all guests there
+    "$EMU" list "$WORK/$1" | awk 'NR > 1 && $2 != 0 { print $1 }' | xargs
+}
+# A guest's own judgement of its memory, once it has come to one.
+right() { await "$1" "$2" 'data/verdict=ok*' 60; } # HOST DOMID
+journals() { # HOST: the open ones
+    grep -L -E 'state=(DONE|RESUMED|ABANDONED) ' "$WORK/$1/xmig/"*-* 2>/dev/null |
+        xargs -r -n1 basename | xargs
+}
 store() { # HOST PATH: value, or nothing
     run "$1" xenstore-read "$2" 2>/dev/null
 }

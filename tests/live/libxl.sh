@@ -22,7 +22,6 @@ xl_boot() {
     await "$host" "$dom" data/state=running 60 >/dev/null ||
         bail 'no guest' "$(console "$host" "$dom")"
 }
-right() { await "$1" "$2" 'data/verdict=ok*' 60; }      # HOST DOMID
 writes() { "$EMU" wait --node data/writes --change "$WORK/$1" "$2"; }
 
 # Nothing of a domain is left at a host: no domain, no frame, no node, no file

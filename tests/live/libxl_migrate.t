@@ -10,12 +10,14 @@
 
 sw=$WORK/switch
 mac=00:16:3e:00:00:02
-ready() { read -r -t 30 _ <>"$WORK/fifo"; }
 field() {
     tr -d '\n' <"$WORK/report" |
         sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p"
 }
 mkfifo "$WORK/fifo"
+# Held open, so that no word is lost with the one who wrote it.
+exec {fifo}<>"$WORK/fifo"
+ready() { read -r -t 30 _ <&"$fifo"; }
 "$B/emu/xmig-emu-switch" --socket "$sw" --ready-fd 3 3<>"$WORK/fifo" \
     2>"$WORK/switch.log" &
 children+=("$!")
@@ -41,6 +43,9 @@ same 'with the configuration it had' \
     "$(run_xl b xl list -l w | grep -v '"domid"')" "$config"
 check 'its console is there' \
     [ -n "$(store b "/local/domain/$dom/console/tty")" ]
+matches 'what libxl took is kept for the next prediction, apart' \
+    "$(store a /tool/xmig/state-us-libxl),$(store a /tool/xmig/commit-us-libxl),$(
+        store a /tool/xmig/state-us)" '^[0-9]+,[0-9]+,$'
 
 move b a w --parallel 3
 same 'and back, over three lanes' "$status" 0 || logs
@@ -121,6 +126,47 @@ same 'it is watched when it moves on' "$status" 0 || logs
 check 'and not any more where it was' clean b
 check 'xl shutdown works' run_xl a xl shutdown w
 check 'it is destroyed then, and nothing is left' clean a
+
+xl_boot a w 'program=dirty size=8M rate=20M' 32 1
+receive b -- --once
+migrate_bg a w --postcopy --bandwidth 1
+draining() { run a "$XMIG" status | grep -q drain; }
+check 'in post-copy it runs before all of it is there' until_ok 60 draining
+before=$("$EMU" list "$WORK/b" | awk 'NR > 1 && $2 != 0 { print $2 }')
+check 'and is told to reboot' run_xl b xl reboot "$before"
+check 'it shuts down' "$EMU" wait --shutdown "$WORK/b" "$before"
+run a "$XMIG" set w bandwidth=0 >/dev/null
+sender_end
+receiver_end
+same 'the rest of it comes' "$status$receiver_status" 00 || logs
+check 'then it is made anew' eventually 30 again
+check 'and comes up' eventually 30 up
+check 'xl shutdown works' run_xl b xl shutdown w
+check 'nothing is left' clean b
+
+# ---- its receiver is killed in a post-copy ---------------------------------------
+xl_boot a w 'program=dirty size=8M rate=20M publish=100ms' 32 1
+receive b
+migrate_bg a w --postcopy --bandwidth 1
+check 'killed: it runs before all of it is there' until_ok 60 draining
+kill -9 "$(process_of "$receiver")"
+receiver_end
+receive b
+hurry() { run a "$XMIG" set w bandwidth=0 >/dev/null 2>&1; }
+until_ok 60 hurry
+sender_end
+same 'killed: its holder goes on, and it moves' "$status" 0 || logs
+there() { dom=$(domid_of b w); [ -n "$dom" ]; }
+check 'killed: under its name' until_ok 20 there
+matches 'killed: it finds its memory right' "$(right b "$dom")" 'resumes=1 '
+check 'killed: nothing is left at the source' clean a
+before=$dom
+check 'killed: xl reboot works' run_xl b xl reboot w
+check 'killed: it is watched, and made anew' eventually 30 again
+check 'killed: and comes up' eventually 30 up
+check 'killed: xl shutdown works' run_xl b xl shutdown w
+check 'killed: nothing is left' clean b
+stop_receiver
 receive_opts=(-e)
 
 # ---- saved ---------------------------------------------------------------------

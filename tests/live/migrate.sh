@@ -23,6 +23,7 @@ until_ok() {
     return 0
 }
 receive_opts=()
+xmig_opts=()    # of the receiver, in front of its command
 # receive HOST [ENV=V...] [-- OPTION...]: starts a receiver; sets receiver.
 receive() {
     local host=$1 env=()
@@ -30,7 +31,8 @@ receive() {
     while [ $# -gt 0 ] && [ "$1" != -- ]; do env+=("$1"); shift; done
     [ $# -eq 0 ] || shift
     while listening $port; do port=$((port + 1)); done
-    run "$host" env "${env[@]}" "$XMIG" receive --listen "127.0.0.1:$port" \
+    run "$host" env "${env[@]}" "$XMIG" "${xmig_opts[@]}" receive \
+        --listen "127.0.0.1:$port" \
         "${receive_opts[@]}" "$@" >"$WORK/receive.out" 2>&1 &
     receiver=$!
     children+=("$receiver")
@@ -41,6 +43,20 @@ receiver_end() { wait "$receiver"; receiver_status=$?; }
 # The process itself, below the launcher that the shell started.
 process_of() { pgrep -P "$1" -x xmig || echo "$1"; }
 stop_receiver() { kill -TERM "$(process_of "$receiver")"; receiver_end; }
+# link_start RULE...: a link that breaks (link.py) to the receiver, on
+# link_port; sets link, its process.
+link_start() {
+    link_port=$((port + 1))
+    while listening $link_port; do link_port=$((link_port + 1)); done
+    : >"$WORK/link.log"
+    "$TOP/tests/live/link.py" $link_port "$port" "$WORK/link.log" "$@" \
+        2>"$WORK/link.err" &
+    link=$!
+    children+=("$link")
+    until_ok 40 listening $link_port || bail 'no link' "$(cat "$WORK/link.err")"
+}
+link_stop() { kill "$link"; wait "$link" 2>/dev/null; }
+link_cuts() { wc -l <"$WORK/link.log"; }
 migrate() { # HOST DOMAIN [OPTION...]: sets status, output in migrate.out
     local host=$1 dom=$2
     shift 2
@@ -48,19 +64,26 @@ migrate() { # HOST DOMAIN [OPTION...]: sets status, output in migrate.out
         >"$WORK/migrate.out" 2>&1
     status=$?
 }
-# In the background; sets sender.
+# In the background, by the link if there is one; sets sender.
 migrate_bg() {
     local host=$1 dom=$2
     shift 2
-    run "$host" "$XMIG" migrate "$@" "$dom" "127.0.0.1:$port" \
+    run "$host" "$XMIG" migrate "$@" "$dom" "127.0.0.1:${link_port:-$port}" \
         >"$WORK/migrate.out" 2>&1 &
     sender=$!
     children+=("$sender")
 }
 sender_end() { wait "$sender"; status=$?; }
-logs() { diag "$(cat "$WORK/migrate.out" "$WORK/receive.out")"; }
+logs() {
+    diag "$(cat "$WORK/migrate.out" "$WORK/receive.out")"
+    [ ! -s "$WORK/link.err" ] || diag "$(cat "$WORK/link.err")"
+}
 figure() { # NAME: of migrate --json
     grep -oE "\"$1\": ?[0-9]+" "$WORK/migrate.out" | head -1 | grep -oE '[0-9]+$'
+}
+part() { # NAME: of the object "postcopy" in migrate --json
+    sed -n '/"postcopy":/,/}/p' "$WORK/migrate.out" |
+        grep -oE "\"$1\": ?[0-9]+" | grep -oE '[0-9]+$' || echo 0
 }
 # move FROM TO DOMAIN [OPTION...]: one whole move; sets status and dom.
 move() {

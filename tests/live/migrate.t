@@ -14,18 +14,12 @@ host_start b --memory 320
 
 # ---- helpers ---------------------------------------------------------------
 destroy() { "$EMU" destroy "$WORK/$1" "$2" || bail 'destroy failed'; }
-right() { await "$1" "$2" "data/verdict=ok*" 60; }
 lives() { "$EMU" wait --node data/program --change --timeout 20 "$WORK/$1" "$2"; }
-domains() { "$EMU" list "$WORK/$1" | awk 'NR > 1 && $2 != 0 { print $1 }' | xargs; }
 free_mib() { run "$1" "$XMIG" list | awk 'NR > 1 { s += $3 } END { print s }'; }
 nodes() { # HOST: what xenstore holds of guests, but dom0's own
     { run "$1" xenstore-list /local/domain; run "$1" xenstore-list /vm
       run "$1" xenstore-ls /local/domain/0/backend; } 2>/dev/null |
         grep -vxE '0|00000000-0000-0000-0000-000000000000' | xargs
-}
-journals() { # HOST: the open ones
-    grep -L -E 'state=(DONE|RESUMED|ABANDONED) ' "$WORK/$1/xmig/"*.* 2>/dev/null |
-        xargs -r -n1 basename | xargs
 }
 # Nothing of a guest is at HOST.
 bare() {
@@ -241,6 +235,18 @@ sender_end
 same 'receiver killed in the live phase: the guest stays' $status 2
 tidy
 stays 'killed live'
+# Told to give up, and killed before it had tidied up: ABANDONED is all it left.
+met=$(faults_met)
+receive b 'XMIG_EMU_FAULT=domctl:destroydomain nth=1 delay=3000'
+migrate_bg a w --bandwidth 4
+until_ok 20 placing
+kill -INT "$(process_of "$sender")"
+met_one() { [ "$(faults_met)" -gt "$met" ]; }
+check 'a receiver is killed while it tidies up' until_ok 20 met_one
+kill_receiver
+sender_end
+tidy
+stays 'killed while it tidied up'
 cancels=$(store a "/local/domain/$dom/data/cancels")
 die "$slow"
 sender_end
@@ -248,6 +254,16 @@ same 'receiver killed before READY: the guest stays' $status 2 || logs
 check 'it was suspended and goes on' await a "$dom" "data/cancels=$((cancels + 1))"
 tidy
 stays 'killed before READY'
+# Both ends meet a failure: the guest is suspended and can't be resumed at once.
+receive b 'XMIG_EMU_FAULT=domctl:sethvmcontext nth=1 fail=EINVAL'
+run a env 'XMIG_EMU_FAULT=domctl:resumedomain nth=1 fail=EIO' "$XMIG" migrate \
+    w "127.0.0.1:$port" >"$WORK/migrate.out" 2>&1
+same 'a guest that can not be resumed' $? 2
+matches 'is told to be suspended still' "$(cat "$WORK/migrate.out")" 'still suspended'
+stop_receiver
+run a "$XMIG" recover >"$WORK/migrate.out" 2>&1
+same 'recover need not ask anybody' $? 0 || logs
+stays 'resumed later'
 die "$late" --recover-timeout 500ms
 sender_end
 same 'receiver killed after GO: in doubt' $status 5 || logs

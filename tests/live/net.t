@@ -12,8 +12,10 @@ mac=00:16:3e:00:00:01
 sw=$WORK/switch
 vif="vif = [ \"mac=$mac\" ]"
 
-ready() { read -r -t 30 _ <>"$WORK/fifo"; }
 mkfifo "$WORK/fifo" "$WORK/never"
+# Held open, so that no word is lost with the one who wrote it.
+exec {fifo}<>"$WORK/fifo"
+ready() { read -r -t 30 _ <&"$fifo"; }
 
 start_switch() {
     "$B/emu/xmig-emu-switch" --socket "$sw" --verbose --ready-fd 3 \
@@ -123,7 +125,7 @@ move() {
         [ $SECONDS -lt $end ] && kill -0 $receiver 2>/dev/null || return 1
         read -r -t 0.02 _ <>"$WORK/never"
     done
-    run "$1" "$B/bin/xmig" migrate srv "127.0.0.1:$port" \
+    run "$1" "$B/bin/xmig" migrate --json srv "127.0.0.1:$port" \
         >"$WORK/migrate.log" 2>&1 && wait $receiver || return 1
     dom=$(domid_of "$2" srv)
     [ -n "$dom" ]
@@ -151,10 +153,26 @@ same 'the source keeps no backend directory' \
     "$(run a xenstore-ls /local/domain/0/backend/vif 2>/dev/null)" ''
 same 'at the destination the interface is connected' \
     "$(store b "$(back b "$dom" state)")" 4
+memo=/tool/xmig/suspend-us
+matches 'how long it took to suspend is kept' "$(store a $memo)" '^[0-9]+$'
 move b a
 same 'it moves back' $? 0 || move_log
+run a xenstore-write $memo 123456 /tool/xmig/state-us 20000 \
+    /tool/xmig/commit-us 30000
 move a b
 same 'and forth again' $? 0 || move_log
+matches 'its pause was predicted by that' \
+    "$(tr -d ' \n' <"$WORK/migrate.log")" \
+    '"expected-downtime-parts-us":\{"suspend":123456,'
+parts=$(tr -d ' \n' <"$WORK/migrate.log" |
+    grep -o '"expected-downtime-parts-us":{[^}]*}' | tail -n 1)
+for part in state:20 commit:30; do
+    matches "and by what ${part%:*} took" "$parts" \
+        "\"${part%:*}\":${part#*:}[0-9]{3}[,}]"
+    check 'which is learned anew' \
+        [ "$(store a /tool/xmig/${part%:*}-us)" -lt ${part#*:}000 ]
+done
+check 'and it is learned anew' [ "$(store a $memo)" != 123456 ]
 matches 'its memory is right' \
     "$(await b "$dom" 'data/verdict=ok*' 60)" 'resumes=3 '
 client_end

@@ -42,13 +42,7 @@ sender_end() { wait "$sender"; status=$?; }
 process_of_sender() { pgrep -P "$sender" -x xmig || echo "$sender"; }
 logs() { diag "$(cat "$WORK/out")"; }
 said() { matches "$1" "$(cat "$WORK/out")" "$2"; }
-right() { await "$1" "$2" "data/verdict=ok*" 60; }
 lives() { "$EMU" wait --node data/writes --change --timeout 20 "$WORK/$1" "$2"; }
-domains() { "$EMU" list "$WORK/$1" | awk 'NR > 1 && $2 != 0 { print $1 }' | xargs; }
-journals() { # HOST: the open ones
-    grep -L -E 'state=(DONE|RESUMED|ABANDONED) ' "$WORK/$1/xmig/"*-* 2>/dev/null |
-        xargs -r -n1 basename | xargs
-}
 sockets() { find "$WORK/a/xmig/attach" "$WORK/b/xmig/attach" -type s -printf '%f ' 2>/dev/null; }
 alive() { # of all runs, relays and commands
     cat "$WORK"/relay.* "$WORK"/remote.* 2>/dev/null | while read -r p; do

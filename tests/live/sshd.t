@@ -84,13 +84,11 @@ migrate() { # HOST OPTION...: sets status
     run "$1" "$XMIG" migrate -s "$WORK/ssh${with:+ }${with-}" "${@:2}" >"$WORK/out" 2>&1
     status=$?
 }
-domains() { "$EMU" list "$WORK/$1" | awk 'NR > 1 && $2 != 0 { print $1 }' | xargs; }
 sshds() { # that run
     while read -r p; do [ ! -d "/proc/$p" ] || echo "$p"; done <"$WORK/sshd.pids"
 }
 left() { { sshds; pgrep -f "^[^ ]*(ssh|xmig) .*$WORK"; } | xargs; }
 nobody() { [ -z "$(left)" ]; }
-right() { await "$1" "$2" "data/verdict=ok*" 60; }
 logs() { diag "$(cat "$WORK/out" "$WORK/sshd.log")"; }
 
 moves=0 here=a there=b

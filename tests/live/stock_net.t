@@ -12,7 +12,9 @@ export PATH="$XENBIN:$PATH"
 mac=00:16:3e:00:00:02
 sw=$WORK/switch
 mkfifo "$WORK/fifo"
-ready() { read -r -t 30 _ <>"$WORK/fifo"; }
+# Held open, so that no word is lost with the one who wrote it.
+exec {fifo}<>"$WORK/fifo"
+ready() { read -r -t 30 _ <&"$fifo"; }
 field() {
     tr -d '\n' <"$WORK/report" |
         sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p"
@@ -83,6 +85,26 @@ same 'over which the server answers' $? 0 ||
     diag "$(cat "$WORK/report")" "$(console b "$dom")" \
         "$(cat "$WORK/b/netback.log")"
 check 'xl destroy works' run_xl b xl destroy srv
+
+# ---- a domain that libxl does not know ------------------------------------------
+backends() { run b xenstore-ls -f /local/domain/0/backend/vif 2>/dev/null; }
+dom=$(create b "$(cfg bare 'program=server' 64 1 "vif = [ \"mac=$mac\" ]")") &&
+    await b "$dom" data/state=running >/dev/null || bail 'no bare guest'
+check 'a bare guest is saved' run b "$B/bin/xmig" save bare "$WORK/bare.img"
+# What some earlier domain has left: the next one will have its number.
+for node in 0/hotplug-status=error 1/state=1; do
+    run b xenstore-write \
+        "/local/domain/0/backend/vif/$((dom + 1))/${node%=*}" "${node#*=}"
+done
+check 'and restored' run b "$B/bin/xmig" restore "$WORK/bare.img"
+same 'under the next number' "$(domid_of b bare)" $((dom + 1))
+same 'what was there of its number is gone' \
+    "$(backends | grep -E 'hotplug-status|/1/')" ''
+matches 'xl network-list sees its interface' \
+    "$(run_xl b xl network-list bare 2>&1)" "0 +0 +$mac "
+check 'xl destroy works' run_xl b xl destroy bare
+same 'and takes the backend along' "$(backends)" ''
+same 'and all else of it' "$(run b xenstore-ls -f /libxl 2>/dev/null | grep -v ^/libxl/0)" ''
 
 host_stop a
 host_stop b

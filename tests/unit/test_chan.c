@@ -24,11 +24,11 @@
 
 #include "chan.h"
 #include "chan_fault.h"
+#include "said.h"
 
 #define BIG (3u << 20)
 #define LONG_US (20 * US_PER_S)
 
-static struct err e;
 static struct cancel stop;
 static struct chan *a, *b;       /* two ends */
 static unsigned int nr_fds;
@@ -112,16 +112,6 @@ static int away(void **state)
     assert_int_equal(count_fds(), nr_fds);
 
     return 0;
-}
-
-static void assert_said(int got, int rc, const char *words)
-{
-    struct xmig_error rec;
-
-    err_copy(&e, &rec);
-    err_reset(&e);
-    if ( got != rc || !strstr(rec.text, words) )
-        fail_msg("%d, \"%s\" does not say \"%s\"", got, rec.text, words);
 }
 
 static uint8_t *pattern(void)

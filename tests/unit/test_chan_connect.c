@@ -18,10 +18,10 @@
 #include <cmocka.h>
 
 #include "chan.h"
+#include "said.h"
 
 #define LONG_US (20 * US_PER_S)
 
-static struct err e;
 static struct cancel stop;
 
 static int fresh(void **state)
@@ -39,16 +39,6 @@ static int away(void **state)
     err_done(&e);
 
     return 0;
-}
-
-static void assert_said(int got, int rc, const char *words)
-{
-    struct xmig_error rec;
-
-    err_copy(&e, &rec);
-    err_reset(&e);
-    if ( got != rc || !strstr(rec.text, words) )
-        fail_msg("%d, \"%s\" does not say \"%s\"", got, rec.text, words);
 }
 
 static void meet(const char *bind_to, const char *host)
@@ -174,7 +164,9 @@ static void sockets_are_tuned(void **state)
         .nodelay = true, .lowat_bytes = 131072, .dead_after_ms = 20000,
         .sndbuf_bytes = 65536, .rcvbuf_bytes = 65536,
     };
+    const struct chan_tuning start = { .rcvbuf_start_bytes = 32 << 20 };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), pair[2];
+    int before, after;
 
     (void)state;
     assert_true(fd >= 0);
@@ -185,11 +177,51 @@ static void sockets_are_tuned(void **state)
     assert_int_equal(get_opt(fd, IPPROTO_TCP, TCP_KEEPIDLE), 5);
     assert_int_equal(get_opt(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
     assert_true(get_opt(fd, SOL_SOCKET, SO_SNDBUF) >= 65536);
+    before = get_opt(fd, SOL_SOCKET, SO_RCVBUF);
+    assert_int_equal(chan_tune(fd, &start), 0);
+    after = get_opt(fd, SOL_SOCKET, SO_RCVBUF);
+    /* As wanted, or as it was: nothing in between. */
+    assert_true(after == before || after >= 64 << 20);
     close(fd);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     assert_int_equal(chan_tune(pair[0], &t), 0);
     close(pair[0]);
     close(pair[1]);
+}
+
+static void the_line_is_seen(void **state)
+{
+    int lfd = -1, cfd = -1, afd = -1;
+    struct chan_flow before, after;
+    static char buf[65536];
+    unsigned long rate = 0;
+    socklen_t len = sizeof(rate);
+    uint64_t rtt_us = 0;
+    uint16_t port = 0;
+
+    (void)state;
+    assert_int_equal(chan_listen("127.0.0.1", 0, &e, &lfd), 0);
+    assert_int_equal(chan_local_port(lfd, &port), 0);
+    assert_int_equal(chan_connect("127.0.0.1", port, deadline_in(LONG_US),
+                                  &stop, &e, &cfd, NULL), 0);
+    assert_int_equal(chan_accept(lfd, deadline_in(LONG_US), &stop, &e, &afd,
+                                 NULL), 0);
+    assert_true(chan_round_trip(cfd, &rtt_us) && rtt_us < US_PER_S);
+    assert_true(chan_flow(cfd, &before));
+    assert_int_equal(send(cfd, buf, sizeof(buf), 0), sizeof(buf));
+    assert_int_equal(recv(afd, buf, sizeof(buf), MSG_WAITALL), sizeof(buf));
+    do {
+        assert_true(chan_flow(cfd, &after));
+    } while ( after.acked_bytes - before.acked_bytes < sizeof(buf) );
+    assert_int_equal(after.acked_bytes - before.acked_bytes, sizeof(buf));
+    chan_pace(cfd, 12500000);
+    assert_int_equal(getsockopt(cfd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate,
+                                &len), 0);
+    assert_int_equal(rate, 12500000);
+    close(cfd);
+    close(afd);
+    close(lfd);
+    assert_false(chan_flow(0, &after) || chan_round_trip(0, &rtt_us));
 }
 
 static void *dripper(void *arg)
@@ -245,6 +277,7 @@ int main(void)
         T(nobody_came_is_no_error),
         T(slow_is_not_silent),
         T(sockets_are_tuned),
+        T(the_line_is_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

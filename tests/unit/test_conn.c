@@ -15,10 +15,10 @@
 #include <cmocka.h>
 
 #include "conn.h"
+#include "said.h"
 
 #define LONG_US (20 * US_PER_S)
 
-static struct err e;
 static struct conn *a, *b;
 static int raw = -1;             /* b's descriptor, to write by hand */
 
@@ -62,16 +62,6 @@ static int away(void **state)
     err_done(&e);
 
     return 0;
-}
-
-static void assert_said(int got, int rc, const char *words)
-{
-    struct xmig_error rec;
-
-    err_copy(&e, &rec);
-    err_reset(&e);
-    if ( got != rc || !strstr(rec.text, words) )
-        fail_msg("%d, \"%s\" does not say \"%s\"", got, rec.text, words);
 }
 
 static void send_round(uint32_t n)

@@ -3,8 +3,10 @@
  * vCPU threads of the emulated host, with a guest of a few lines: pausing,
  * waiting, kicking, shutting down, crashing.
  *
- * LINK: tools/emu/host/sched.c tools/emu/host/p2m.c tools/emu/host/machine.c
- * LINK: tools/emu/host/dirty.c tools/emu/host/log.c tests/unit/emu_fake.c
+ * LINK: tools/emu/host/sched.c tools/emu/host/sched_fault.c
+ * LINK: tools/emu/host/p2m.c tools/emu/host/machine.c
+ * LINK: tools/emu/host/dirty.c tools/emu/host/uffd.c tools/emu/host/log.c
+ * LINK: tests/unit/emu_fake.c tests/unit/emu_fake_paging.c
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -116,6 +116,55 @@ static void zero_percent_is_kept(void **state)
     assert_in_range(nr_zero, 500, 700);
 }
 
+static void every_bit_matters_in_every_kind(void **state)
+{
+    static const struct check_mix mixes[] = {
+        { .uniform_percent = 100 }, { .sparse_percent = 100 },
+        { .same_percent = 100 },
+        { .sparse_percent = 100, .same_percent = 100 },
+        { .compressible_percent = 100, .same_percent = 100 },
+    };
+    unsigned int m, bit;
+
+    (void)state;
+    for ( m = 0; m < sizeof(mixes) / sizeof(mixes[0]); m++ )
+    {
+        content_fill(page, 77, 5, &mixes[m]);
+        assert_true(content_is(page, 77, 5, &mixes[m]));
+        assert_false(content_is(page, 77, 6, &mixes[m]));
+        assert_false(content_is(page, 78, 5, &mixes[m]));
+        for ( bit = 0; bit < GUEST_PAGE_SIZE * 8; bit += 13 )
+        {
+            page[bit / 8] ^= 1 << bit % 8;
+            assert_false(content_is(page, 77, 5, &mixes[m]));
+            page[bit / 8] ^= 1 << bit % 8;
+        }
+    }
+}
+
+static void a_page_that_stays_the_same_changes_in_few_bytes(void **state)
+{
+    struct check_mix same = { .same_percent = 100 };
+    uint8_t before[GUEST_PAGE_SIZE];
+    unsigned int i, changed = 0;
+
+    (void)state;
+    content_fill(before, 77, 8, &same);
+    content_fill(page, 77, 9, &same);
+    for ( i = 0; i < GUEST_PAGE_SIZE; i++ )
+        changed += before[i] != page[i];
+    assert_in_range(changed, 128, 2 * 128 + 16);
+}
+
+static void a_sparse_page_halves(void **state)
+{
+    struct check_mix sparse = { .sparse_percent = 100 };
+
+    (void)state;
+    content_fill(page, 77, 8, &sparse);
+    assert_in_range(deflated(), GUEST_PAGE_SIZE / 4, GUEST_PAGE_SIZE / 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] =
@@ -125,6 +174,9 @@ int main(void)
         cmocka_unit_test(half_old_half_new_is_torn),
         cmocka_unit_test(random_pages_do_not_compress),
         cmocka_unit_test(zero_percent_is_kept),
+        cmocka_unit_test(every_bit_matters_in_every_kind),
+        cmocka_unit_test(a_page_that_stays_the_same_changes_in_few_bytes),
+        cmocka_unit_test(a_sparse_page_halves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -497,26 +497,34 @@ static void steps_are_those_of_the_protocol(void **state)
         { JOURNAL_PREPARING, JOURNAL_RESUMED },
         { JOURNAL_PERMIT, JOURNAL_SUSPENDING },
         { JOURNAL_PERMIT, JOURNAL_RESUMED },
+        { JOURNAL_PERMIT, JOURNAL_SPLIT },
         { JOURNAL_PERMIT, JOURNAL_DONE },
         { JOURNAL_SUSPENDING, JOURNAL_WITHDRAWN },
         { JOURNAL_SUSPENDING, JOURNAL_WRITTEN },
         { JOURNAL_SUSPENDING, JOURNAL_IN_DOUBT },
         { JOURNAL_SUSPENDING, JOURNAL_RESUMED },
+        { JOURNAL_SUSPENDING, JOURNAL_SPLIT },
         { JOURNAL_SUSPENDING, JOURNAL_DONE },
         { JOURNAL_WITHDRAWN, JOURNAL_RESUMED },
         { JOURNAL_WRITTEN, JOURNAL_RESUMED },
         { JOURNAL_WRITTEN, JOURNAL_DONE },
         { JOURNAL_IN_DOUBT, JOURNAL_IN_DOUBT },
         { JOURNAL_IN_DOUBT, JOURNAL_RESUMED },
+        { JOURNAL_IN_DOUBT, JOURNAL_SPLIT },
         { JOURNAL_IN_DOUBT, JOURNAL_DONE },
+        { JOURNAL_SPLIT, JOURNAL_DONE },
     }, dest[][2] = {
         { JOURNAL_EMPTY, JOURNAL_PREPARING },
         { JOURNAL_EMPTY, JOURNAL_ABANDONED },
         { JOURNAL_PREPARING, JOURNAL_MAY_START },
         { JOURNAL_PREPARING, JOURNAL_ABANDONED },
+        { JOURNAL_MAY_START, JOURNAL_SPLIT },
         { JOURNAL_MAY_START, JOURNAL_STARTED },
         { JOURNAL_MAY_START, JOURNAL_ABANDONED },
+        { JOURNAL_SPLIT, JOURNAL_STARTED },
+        { JOURNAL_SPLIT, JOURNAL_LOST },
         { JOURNAL_STARTED, JOURNAL_DONE },
+        { JOURNAL_LOST, JOURNAL_DONE },
     };
     int from, to;
     size_t i;
@@ -539,6 +547,8 @@ static void steps_are_those_of_the_protocol(void **state)
     assert_true(journal_settled(JOURNAL_DESTINATION, JOURNAL_ABANDONED));
     assert_false(journal_settled(JOURNAL_DESTINATION, JOURNAL_STARTED));
     assert_false(journal_settled(JOURNAL_SOURCE, JOURNAL_IN_DOUBT));
+    assert_false(journal_settled(JOURNAL_SOURCE, JOURNAL_SPLIT));
+    assert_false(journal_settled(JOURNAL_DESTINATION, JOURNAL_LOST));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, away)

@@ -152,7 +152,9 @@ static void was_set(void *data, const char *text)
     snprintf(f.set, sizeof(f.set), "%s", text);
 }
 
-static const struct monitor_ops ops = { status, cancel, was_set };
+static const struct monitor_ops ops = {
+    .status = status, .cancel = cancel, .was_set = was_set,
+};
 
 static int begin(void **state)
 {

@@ -331,7 +331,7 @@ static void settle(void)
         while ( driver_netfront.poll(&t.env) )
             assert_true(++n < 1000);
         answer();
-    } while ( nf()->todo || t.nr_asked );
+    } while ( nf()->due || t.nr_asked );
 }
 
 static void backend_says(enum xenbus_state state)

@@ -83,7 +83,7 @@ static void defaults_hold_in_base_units(void **state)
     (void)state;
     assert_int_equal(opt_u64(set, NULL, "downtime-limit"), 300000);
     assert_int_equal(opt_u64(set, NULL, "bandwidth"), 0);
-    assert_int_equal(opt_u64(set, NULL, "lanes"), 1);
+    assert_int_equal(opt_u64(set, NULL, "lanes"), 0);
     assert_true(opt_bool(set, NULL, "zero-pages"));
     assert_string_equal(opt_str(set, NULL, "name"), "");
     assert_int_equal(opt_u64(set, "alpha", "chunk"), 65536);

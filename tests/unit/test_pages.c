@@ -144,9 +144,9 @@ static void sets_are_combined(void **state)
 
     (void)state;
     for ( i = 0; i < NR_SIZES; i++ )
-        for ( op = 0; op < 4; op++ )
+        for ( op = 0; op < 5; op++ )
         {
-            uint64_t both = 0;
+            uint64_t both = 0, from = sizes[i] / 3;
 
             model_init(&a, sizes[i]);
             model_init(&b, sizes[i]);
@@ -164,10 +164,12 @@ static void sets_are_combined(void **state)
             case 1: pageset_and(&c.ps, &b.ps); break;
             case 2: pageset_andnot(&c.ps, &b.ps); break;
             case 3: pageset_or_words(&c.ps, b.ps.words, sizes[i]); break;
+            case 4: pageset_andnot_from(&c.ps, &b.ps, from); break;
             }
             for ( g = 0; g < sizes[i]; g++ )
                 c.flag[g] = op == 1 ? a.flag[g] && b.flag[g]
                           : op == 2 ? a.flag[g] && !b.flag[g]
+                          : op == 4 ? a.flag[g] && !(b.flag[g] && g >= from)
                                     : a.flag[g] || b.flag[g];
             model_check(&c);
             pageset_done(&a.ps);
@@ -374,6 +376,31 @@ static void one_byte_anywhere_makes_a_page_not_zero(void **state)
     free(page);
 }
 
+static void one_byte_anywhere_makes_a_page_no_fill(void **state)
+{
+    uint8_t *page = aligned_alloc(PAGE_BYTES, 2 * PAGE_BYTES);
+    uint32_t word = 0;
+    unsigned int i;
+
+    (void)state;
+    assert_non_null(page);
+    memset(page, 0xff, 2 * PAGE_BYTES);
+    pages_fill(page, 0x12ab34cd, 1);
+    assert_true(page_is_fill(page, &word));
+    assert_int_equal(word, 0x12ab34cd);
+    assert_int_equal(page[PAGE_BYTES], 0xff);
+    for ( i = 0; i < PAGE_BYTES; i++ )
+    {
+        page[i] ^= 1 << (i & 7);
+        assert_false(page_is_fill(page, &word));
+        page[i] ^= 1 << (i & 7);
+    }
+    pages_fill(page, 0, 2);
+    assert_true(page_is_fill(page + PAGE_BYTES, &word));
+    assert_int_equal(word, 0);
+    free(page);
+}
+
 static int seed(void **state)
 {
     (void)state;
@@ -400,6 +427,7 @@ int main(void)
         T(run_lists_hold_a_set),
         T(sets_beyond_the_format_are_refused),
         T(one_byte_anywhere_makes_a_page_not_zero),
+        T(one_byte_anywhere_makes_a_page_no_fill),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

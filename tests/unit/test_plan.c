@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 #include "plan.h"
+#include "said.h"
 #include "wire.h"
 
-static struct err e;
 
 static int setup(struct session *s, void **ret_priv)
 {
@@ -64,16 +64,6 @@ static int fresh(void **state)
     err_init(&e);
 
     return 0;
-}
-
-static void assert_said(int got, int rc, const char *words)
-{
-    struct xmig_error rec;
-
-    err_copy(&e, &rec);
-    err_reset(&e);
-    if ( got != rc || !strstr(rec.text, words) )
-        fail_msg("%d, \"%s\" does not say \"%s\"", got, rec.text, words);
 }
 
 static void the_mechanisms_here_are_sound(void **state)

@@ -34,6 +34,7 @@ static struct round_stats round_of(unsigned int nr, uint64_t sent,
         .round = nr,
         .sent_pages = sent,
         .dirty_pages = dirty,
+        .dirtied_pages = dirty,
         .goodput_bps = 1000000000,
         .expected_downtime_us = 1500 + dirty * 4096 / 1000,
         .duration_us = sent * 4096 / 1000 + 1,
@@ -152,6 +153,65 @@ static void few_pages_over_a_slow_link_are_not_few(void **state)
     st.expected_downtime_us = 400000;
     assert_int_equal(policy_decide(&p, &st, &why), MECH_GO_ON);
     assert_int_equal(why, POLICY_OVER_LIMIT);
+}
+
+/* Behind a suspension of so long, with pages for so long. */
+static bool is_over(uint64_t suspend_us, uint64_t pages_us)
+{
+    struct policy p = make();
+    struct round_stats st = round_of(0, 100000, 40000);
+
+    st.expected.suspend_us = suspend_us;
+    st.expected.slower_us = suspend_us - MECH_SUSPEND_US;
+    st.expected.last_dirty_us = pages_us;
+    st.expected_downtime_us = suspend_us + pages_us;
+
+    return policy_over_limit(&p, &st);
+}
+
+static void a_slow_suspension_leaves_less_time_for_the_pages(void **state)
+{
+    (void)state;
+    assert_false(is_over(100000, 200000));
+    assert_true(is_over(100000, 200001));
+}
+
+static void so_does_a_slow_destination(void **state)
+{
+    struct policy p = make();
+    struct round_stats st = round_of(0, 100000, 40000);
+
+    (void)state;
+    st.expected.suspend_us = MECH_SUSPEND_US;
+    st.expected.state_us = MECH_STATE_US + 100000;
+    st.expected.commit_us = MECH_COMMIT_US + 50000;
+    st.expected.slower_us = 150000;
+    st.expected.last_dirty_us = 148500;
+    st.expected_downtime_us = 300000;
+    assert_false(policy_over_limit(&p, &st));
+    st.expected_downtime_us++;
+    assert_true(policy_over_limit(&p, &st));
+}
+
+static void but_always_a_quarter_of_it(void **state)
+{
+    (void)state;
+    /* Of 299.5 ms. */
+    assert_false(is_over(900000, 74875));
+    assert_true(is_over(900000, 74876));
+}
+
+static void a_limit_that_nothing_can_keep_is_never_kept(void **state)
+{
+    struct policy p = make();
+    struct round_stats st = round_of(0, 100000, 0);
+
+    (void)state;
+    p.downtime_limit_us = 1000;
+    st.expected.suspend_us = 400;
+    st.expected.state_us = 700;
+    st.expected_downtime_us = 1100;
+    assert_true(policy_over_limit(&p, &st));
 }
 
 static void max_factor_bounds_what_is_sent(void **state)
@@ -490,6 +550,10 @@ int main(void)
         cmocka_unit_test(abort_if_busy_does_not_stop_one_within_the_limit),
         cmocka_unit_test(what_is_sent_in_no_time_is_few),
         cmocka_unit_test(few_pages_over_a_slow_link_are_not_few),
+        cmocka_unit_test(a_slow_suspension_leaves_less_time_for_the_pages),
+        cmocka_unit_test(so_does_a_slow_destination),
+        cmocka_unit_test(but_always_a_quarter_of_it),
+        cmocka_unit_test(a_limit_that_nothing_can_keep_is_never_kept),
         cmocka_unit_test(max_factor_bounds_what_is_sent),
         cmocka_unit_test(no_limit_means_any_pause_will_do),
         cmocka_unit_test(a_timeout_gives_up),

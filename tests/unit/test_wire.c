@@ -18,6 +18,8 @@
 #include <cmocka.h>
 
 #include "wire.h"
+#include "wire_coded.h"
+#include "wire_fault.h"
 
 #define ROOM 4096u
 
@@ -308,8 +310,28 @@ SMALL(round, .round = 2, .flags = WIRE_ROUND_LAST, .pages = 0x1234,
 SMALL(round_ack, .round = 2, .placed_pages = 0x123456789)
 SMALL(state_end, .sent_pages = 0x41000, .populated_pages = 0x40008)
 SMALL(running, .unpause_us = 321)
+SMALL(absent_ack, .absent = 0x12345)
+SMALL(progress, .absent = 0x41, .placed = 0x4000, .dropped = 3,
+      .requests = 0x99, .waited_us = 123456, .p50_us = 80, .p99_us = 900,
+      .longest_us = 4000)
 SMALL(query, .id = { 0xaa, 1, 2, 3 }, .flags = WIRE_QUERY_ABANDON)
 SMALL(round_end, .round = 1, .next_lanes = 4, .pages = 0x777)
+
+static int fault(void *buf, size_t *len)
+{
+    struct wire_fault f = { .nr = 2, .want = { { 0xfeffc, false },
+                                               { 0x12345678, true } } };
+
+    return wire_fault_encode(&f, buf, ROOM, len);
+}
+
+static int fault_again(const void *in, size_t n, void *buf, size_t *len)
+{
+    struct wire_fault f;
+    int rc = wire_fault_decode(in, n, 0x12345679, &e, &f);
+
+    return rc ? rc : wire_fault_encode(&f, buf, ROOM, len);
+}
 
 static int pages(void *buf, size_t *len)
 {
@@ -324,10 +346,62 @@ static int pages(void *buf, size_t *len)
     return wire_pages_encode(&h, runs, buf, ROOM, len);
 }
 
+static int pages_fill(void *buf, size_t *len)
+{
+    static const struct wire_run runs[] = {
+        { .gfn = 0x200, .count = 2, .kind = WIRE_KIND_DATA },
+        { .gfn = 0x210, .count = 16, .kind = WIRE_KIND_FILL,
+          .word = 0xc2c3c4c5 },
+    };
+    struct wire_pages_head h = { .round = 1, .nr_runs = 2, .nr_data = 2 };
+
+    return wire_pages_encode(&h, runs, buf, ROOM, len);
+}
+
+static const struct wire_run coded_runs[] = {
+    { .gfn = 0x200, .count = 1, .kind = WIRE_KIND_DATA },
+    { .gfn = 0x210, .count = 16, .kind = WIRE_KIND_FILL, .word = 0xcccccccc },
+    { .gfn = 0x220, .count = 2, .kind = WIRE_KIND_DELTA },
+};
+
+static int coded(void *buf, size_t *len)
+{
+    /* What the bytes are is not looked at here. */
+    static const char data[] = "thirteen byte";
+    struct wire_coded c = {
+        .round = 3, .nr_runs = 3, .method = 2, .plain_bytes = 4096 + 24,
+        .coded_bytes = 13,
+    };
+
+    memcpy((char *)buf + wire_coded_meta_bytes(3), data, 13);
+
+    return wire_coded_encode(&c, coded_runs, buf, ROOM, len);
+}
+
+static int coded_again(const void *in, size_t n, void *buf, size_t *len)
+{
+    const struct wire_pages_bounds b = {
+        .nr_gfns = 0x400, .lane = 1, .nr_lanes = 2,
+        .caps = WIRE_CAP_ZSTD | WIRE_CAP_FILL | WIRE_CAP_DELTA,
+    };
+    static struct wire_run runs[WIRE_RUNS_MAX];
+    struct wire_coded c;
+    uint32_t pages;
+    int rc = wire_coded_decode(in, n, &b, &e, &c, runs, &pages);
+
+    if ( rc )
+        return rc;
+    memmove((char *)buf + wire_coded_meta_bytes(c.nr_runs), c.data,
+            c.coded_bytes);
+
+    return wire_coded_encode(&c, runs, buf, ROOM, len);
+}
+
 static int pages_again(const void *in, size_t n, void *buf, size_t *len)
 {
     const struct wire_pages_bounds b = {
-        .nr_gfns = 0x400, .lane = 1, .nr_lanes = 2, .caps = WIRE_CAP_ZERO,
+        .nr_gfns = 0x400, .lane = 1, .nr_lanes = 2,
+        .caps = WIRE_CAP_ZERO | WIRE_CAP_FILL,
     };
     struct wire_run runs[8];
     struct wire_pages_head h;
@@ -376,6 +450,16 @@ static const struct
     { "go", WIRE_GO, WIRE_CONTROL, NULL, NULL },
     { "state-toolstack", WIRE_STATE, WIRE_CONTROL, state_toolstack,
       state_toolstack_again },
+    { "pages-fill", WIRE_PAGES, WIRE_BULK, pages_fill, pages_again },
+    { "absent", WIRE_ABSENT, WIRE_CONTROL, memory, memory_again },
+    { "absent-ack", WIRE_ABSENT_ACK, WIRE_CONTROL, make_absent_ack,
+      absent_ack_again },
+    { "fault", WIRE_FAULT_REC, WIRE_FAULT, fault, fault_again },
+    { "remaining", WIRE_REMAINING, WIRE_CONTROL, memory, memory_again },
+    { "placed", WIRE_PLACED, WIRE_CONTROL, make_progress, progress_again },
+    { "progress", WIRE_PROGRESS, WIRE_CONTROL, make_progress,
+      progress_again },
+    { "coded", WIRE_CODED, WIRE_BULK, coded, coded_again },
 };
 
 #define NR_RECORDS (sizeof(records) / sizeof(records[0]))

@@ -87,7 +87,10 @@ static void hello_is_judged(void **state)
     assert_refused(wire_hello_decode(b, len, &e, &h), "role 5");
     good_hello();
     put16(14, 1);
+    put16(12, WIRE_FAULT);
     assert_refused(wire_hello_decode(b, len, &e, &h), "lane 1");
+    put16(12, WIRE_CONTROL);
+    assert_int_equal(wire_hello_decode(b, len, &e, &h), 0);
     put16(12, WIRE_BULK);
     assert_int_equal(wire_hello_decode(b, len, &e, &h), 0);
     put16(14, 16);
@@ -208,7 +211,7 @@ static void outcomes_are_judged(void **state)
     assert_int_equal(wire_outcome_encode(&r, b, sizeof(buf), &len), 0);
     put32(0, 0);
     assert_refused(wire_outcome_decode(b, len, &e, &got), "no outcome");
-    put32(0, 5);
+    put32(0, 7);
     assert_refused(wire_outcome_decode(b, len, &e, &got), "no outcome");
     put32(0, 1);
     put32(4, 1);
@@ -239,7 +242,7 @@ static void domains_are_judged(void **state)
         const char *words;
     } bad[] = {
         { 0, 4, 0, "vcpus" }, { 0, 4, 513, "vcpus" },
-        { 4, 4, 4, "flags" },
+        { 4, 4, 8, "flags" }, { 4, 4, 16, "flags" },
         { 32, 8, 0, "gfns" }, { 32, 8, (1ull << 36) + 1, "gfns" },
         { 32, 8, UINT64_MAX, "gfns" },
         { 24, 8, 0xff001, "populated" },
@@ -413,7 +416,7 @@ static void small_ones_are_judged(void **state)
     memset(b, 0, 64);
     assert_refused(wire_query_decode(b, 24, &e, &q), "migration id");
     b[0] = 1;
-    put32(16, 2);
+    put32(16, 4);
     assert_refused(wire_query_decode(b, 24, &e, &q), "flags");
     re.next_lanes = 0;
     assert_int_equal(wire_round_end_encode(&re, b, 64, &len), -EINVAL);
@@ -494,7 +497,10 @@ static void runs_are_of_a_kind_agreed_on(void **state)
 {
     (void)state;
     assert_refused(try_run(0, 1, 0, 0, 1, ALL), "kind 0");
-    assert_refused(try_run(0, 1, 5, 0, 1, ALL), "kind 5");
+    assert_refused(try_run(0, 1, 6, 0, 1, ALL), "kind 6");
+    assert_refused(try_run(0, 1, WIRE_KIND_FILL, 0, 1, ALL), "not agreed");
+    assert_int_equal(try_run(0, 1, WIRE_KIND_FILL, 0, 1, WIRE_CAP_FILL), 0);
+    assert_int_equal(runs[0].word, 0);
     assert_refused(try_run(0, 1, WIRE_KIND_ZERO, 0, 1, 0), "not agreed");
     assert_refused(try_run(0, 1, WIRE_KIND_ALLOC, 0, 1, WIRE_CAP_ZERO),
                    "not agreed");

@@ -5,7 +5,7 @@
 # here, one that does not, a restore, and a migration are traced on real Xen
 # and on emulated hosts (trace/trace.c), and what xmig asked for and was
 # answered is compared.  hypercalls.explained says what differs by nature.
-# Timeout: 600
+# Timeout: 900
 . "$(dirname "$0")/lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 so=$B/tests/xen/xmig-trace.so
@@ -64,7 +64,7 @@ real() { # HOST NAME ARGUMENT...
 }
 fetch() { "$LAB" get "$1" "/tmp/trace.$2" >"$WORK/real/$2"; } # HOST NAME
 
-hosts A B
+hosts
 check 'the moves on emulated hosts' emulated
 guest A w memory=96 rate=5
 # Nobody's domain, as the emulated one is: libxl has calls of its own.
@@ -83,6 +83,7 @@ wait "$child"
 same 'the receiver ends well' "$? $(tail -n 2 "$WORK/B.out")" \
     "0 $(grep '^w runs here as' "$WORK/B.out")"
 happy 'migrate' B w
+gone B w
 
 for t in savec save restore migrate; do
     fetch A $t

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
 #
-# The lab itself, with nothing but stock tools: hosts boot, guests of both
-# kinds run, are saved, restored and moved, and a wrong byte is noticed.
-# Timeout: 600
+# The lab itself: hosts boot, guests of both kinds run, are saved, restored and
+# moved by stock tools, a wrong byte is noticed, and a third host joins.
+# Timeout: 1200
 . "$(dirname "$0")/lib.sh"
-hosts --full A B
+hosts --full
 
 # ---- hosts -------------------------------------------------------------------
 matches 'the hypervisor is real' "$(on A xl info)" 'xen_version +: 4\.17'
@@ -35,6 +35,22 @@ for type in pvh pv; do
     gone B w
     bare "$type" B
 done
+
+# ---- a third host ----------------------------------------------------------------
+start --full C
+for host in A B; do
+    check "$host and C reach one another" on C ssh "$host" ping -c 1 -W 30 10.9.0.3
+done
+guest A w
+receive C
+check 'a guest goes to the second host' on A xl migrate -s plainssh w B
+check 'and on to the third' xmig_move B C w
+happy 'at the third host' C w
+gone C w
+kill_receiver C
+bare 'third host' C
+"$LAB" stop C
+rm -r "$XMIG_LAB/C"             # of no interest to the tests that come next
 
 # ---- the checker bites -----------------------------------------------------------
 guest A w static=2 dirty=1

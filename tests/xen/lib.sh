@@ -5,15 +5,19 @@
 # about guests there.
 #
 #   . "$(dirname "$0")/lib.sh"
-#   hosts A B                     # or hosts --full A B; skips where it must
+#   hosts                         # A and B, or hosts --full; skips where it must
 #   guest A w memory=128          # bails out when it does not come about
 #   check 'it moves' on A xl migrate -s plainssh w B
 #   happy 'moved' B w
 #   gone A w
 #   done_testing                  # stops the hosts
 #
-# To save the boots while working on a test: start hosts by hand and name
-# their directory in XEN_LAB; they are used, and left running.
+# Booting costs more than most tests do, so hosts are lent: make check-xen names
+# a directory in XEN_POOL (tests/xen/pool) with a place for each test that may
+# run at once.  The first test at a place boots A and B, and the next one with
+# the same wishes takes them over; who fails, or leaves something, takes them
+# down.  Hosts that were started by hand are lent by XEN_LAB; they are left
+# running.
 set -u
 export LC_ALL=C
 TOP=${TOP:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
@@ -24,8 +28,31 @@ LAB=$TOP/tests/xen/lab
 # Not below TMPDIR: a socket's path has to fit into 108 bytes.
 WORK=$(mktemp -d /tmp/xl.XXXXXX)
 export XMIG_LAB=${XEN_LAB:-$WORK}
+lent=${XEN_LAB:+yes}
+exec {held}</dev/null              # the place in the pool, later
 children=()
 
+# What may have been the matter, when a test has failed.
+state_of() { # HOST
+    local queue
+    echo "==== $1: console, memory, domains, network"
+    tail -n 8 "$XMIG_LAB/$1/console"
+    timeout 60 "$LAB" run "$1" - 2>&1 <<'END'
+free -m | sed -n 2p
+xl list
+for address in 10.9.0.1 10.9.0.2; do
+    ping -q -c 1 -W 5 $address | tail -n 2 | head -n 1
+done
+grep -E 'eth0|xenbr0' /proc/net/dev
+cat /proc/net/arp
+grep virtio0 /proc/interrupts
+END
+    for queue in 0 1; do
+        timeout 30 "$LAB" monitor "$1" "info virtio-queue-status \
+/machine/peripheral/nic/virtio-backend $queue" 2>&1 | tr -d '\r' |
+            grep -E 'queue_index|inuse|used|avail_idx' | xargs
+    done
+}
 cleanup() {
     local rc=$? p
     trap - EXIT
@@ -33,14 +60,13 @@ cleanup() {
     for p in "${children[@]}"; do
         kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
     done
-    if [ -z "${XEN_LAB-}" ]; then
-        if [ $rc -ne 0 ] && [ $rc -ne 77 ]; then
-            for p in "$WORK"/?/console; do
-                [ -e "$p" ] && diag "$p:" "$(tail -n 15 "$p")"
-            done
-        fi
-        "$LAB" stop --all || rc=1
+    if [ -z "${XEN_LAB-}" ] && [ $rc -ne 0 ] && [ $rc -ne 77 ]; then
+        for p in "$XMIG_LAB"/[A-Z]; do
+            [ -e "$p/console" ] && diag "$(state_of "$(basename "$p")")"
+        done
+        lent=''
     fi
+    [ -n "$lent" ] || "$LAB" stop --all || rc=1
     rm -rf "$WORK"
     exit $rc
 }
@@ -49,14 +75,59 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 # ---- hosts -------------------------------------------------------------------
-hosts() { # [OPTION...] NAME...
+unmarked=()
+start() { # ARGUMENT...: of lab start
     local rc
-    [ -z "${XEN_LAB-}" ] || return 0
-    command -v qemu-system-x86_64 >/dev/null || skip_all "needs qemu-system-x86"
-    "$LAB" start "$@" >"$WORK/start.log" 2>&1
+    # Hosts outlive the test, and do not keep its place.
+    "${unmarked[@]}" "$LAB" start "$@" >"$WORK/start.log" 2>&1 {held}<&-
     rc=$?
     [ $rc -ne 77 ] || skip_all "$(tail -n 1 "$WORK/start.log")"
     [ $rc -eq 0 ] || bail 'the hosts do not start' "$(cat "$WORK/start.log")"
+}
+kind_of() { cat "$1/kind" 2>/dev/null; }
+# take_place GLOB: one whose hosts are of such a kind and that no other test
+# has; it is held by a lock on a descriptor of this shell.
+take_place() {
+    local place
+    for place in "$XEN_POOL"/?; do
+        # shellcheck disable=SC2254 # a pattern
+        case $(kind_of "$place") in $1) ;; *) continue ;; esac
+        exec {held}<&-
+        exec {held}<"$place"
+        flock -n "$held" && { XMIG_LAB=$place; return; }
+    done
+    return 1
+}
+hosts() { # [--full]: A and B, with a disk that both reach
+    [ -z "${XEN_LAB-}" ] || return 0
+    command -v qemu-system-x86_64 >/dev/null || skip_all "needs qemu-system-x86"
+    if [ -n "${XEN_POOL-}" ]; then
+        take_place "kind $*" || take_place '' || take_place '*' ||
+            bail 'no place for hosts is free'
+        lent=yes
+        [ "$(kind_of "$XMIG_LAB")" = "kind $*" ] && fresh A && fresh B && return
+        # Others use them when this test is over: tests/run.sh shall not end
+        # them with it.
+        unmarked=(env -u XMIG_TEST_MARK)
+        "$LAB" stop --all
+    fi
+    truncate -s 64M "$XMIG_LAB/disk"
+    start "$@" --disk "$XMIG_LAB/disk" A B
+    echo "kind $*" >"$XMIG_LAB/kind"
+}
+# What the last test has left there, but for files, which are removed.
+leavings() { # HOST
+    timeout 120 "$LAB" run "$1" - <<'END' && litter "$1"
+rm -rf /tmp/* /var/lib/xmig /host/*
+: >/var/log/plainssh.log
+ps | grep -E ' (xmig|xl|/xmig/[^ ]*) ' | grep -v grep
+:
+END
+}
+fresh() { # HOST
+    local left
+    "$LAB" list | grep -q "^$1 " && left=$(leavings "$1") || return
+    [ -z "$left" ] || { diag "an earlier test left at $1:" "$left"; return 1; }
 }
 on() { # HOST COMMAND...: in its dom0
     local host=$1
@@ -72,11 +143,18 @@ in_background() {
 }
 
 # ---- guests ------------------------------------------------------------------
-# guest HOST NAME [KEY=VALUE...]: creates it and waits for its checker.
+# guest HOST NAME [KEY=VALUE...]: creates it and waits for its checker.  That is
+# xl's work and the kernel's alone; under emulation a kernel has been seen to
+# panic while it booted, so there is a second try, aloud.
 guest() {
     local out
-    out=$(on "$1" guest "${@:2}" 2>&1 && on "$1" checked "$2" 1 2>&1) ||
-        bail "no guest $2 at $1" "$out"
+    for _ in 1 2; do
+        out=$(on "$1" guest "${@:2}" 2>&1 && on "$1" checked "$2" 1 2>&1) &&
+            return
+        diag "$2 does not come about at $1:" "$out"
+        on "$1" xl destroy "$2" >/dev/null 2>&1
+    done
+    bail "no guest $2 at $1"
 }
 happy() { # WHAT HOST DOMAIN: it runs and finds its memory right
     local out
@@ -94,20 +172,17 @@ domains() { # HOST: names of all guests there
 litter() { # HOST
     script "$1" <<'END'
 xl list | awk 'NR > 1 && $2 != 0'
-for dir in /local/domain /libxl /vm /local/domain/0/backend/vif \
-    /local/domain/0/backend/vbd /local/domain/0/backend/console; do
-    for x in $(xenstore-list $dir 2>/dev/null); do
-        case $dir/$x in
-        /local/domain/0|/libxl/0|/vm/00000000-*) ;;
-        *) echo "$dir/$x: $(xenstore-ls $dir/$x 2>/dev/null | head -n 3 | xargs)" ;;
-        esac
-    done
-done
+xenstore-ls -f >/tmp/nodes || exit
+/bin/grep -E \
+    -e '^/(local/domain|libxl|vm)/[^/ ]+ ' \
+    -e '^/local/domain/0/backend/[^/ ]+/[0-9]+ ' /tmp/nodes |
+    /bin/grep -Ev '^/(local/domain/0|libxl/0|vm/00000000-[^ ]*) '
+rm /tmp/nodes
 END
 }
 bare() { # WHAT HOST: nothing is there but dom0
     none_left() { left=$(litter "$1") && [ -z "$left" ]; }
-    if eventually 20 none_left "$2"; then
+    if eventually 60 none_left "$2"; then
         ok "$1: nothing is left at $2"
     else
         not_ok "$1: nothing is left at $2"
@@ -124,16 +199,15 @@ STOCK=/usr/lib/xen-4.17/bin/libxl-save-helper
 # xl_with HELPER HOST ARGUMENT...
 xl_with() { on "$2" env LIBXL_SAVE_HELPER="$1" xl "${@:3}"; }
 # xl_move FROM TO DOMAIN [SENDER [RECEIVER]]: by xl migrate; its output goes to
-# $WORK/sent, that of the other end to $WORK/received.
+# $WORK/sent.
 xl_move() {
     local rc
-    on "$2" sh -c ': >/var/log/plainssh.log'
     on "$1" env LIBXL_SAVE_HELPER="${4-$OURS}" XMIG_SAVE_HELPER_SET="${SET-}" \
         PLAINSSH_ENV="LIBXL_SAVE_HELPER=${5-$OURS}" \
         xl migrate -s plainssh "$3" "$2" >"$WORK/sent" 2>&1
     rc=$?
-    on "$2" cat /var/log/plainssh.log >"$WORK/received"
-    [ $rc -eq 0 ] || diag "$(grep -v progress "$WORK/sent" "$WORK/received")"
+    [ $rc -eq 0 ] || diag "$(grep -v progress "$WORK/sent")" \
+        "$(on "$2" tail -n 20 /var/log/plainssh.log)"
     return $rc
 }
 

@@ -4,9 +4,9 @@
 # Unmodified xl on real Xen with xmig-save-helper in the place of libxl's own:
 # saves, restores and migrations of a Linux guest that writes, our helper on
 # both sides and on either; what goes to the stock helper; failures.
-# Timeout: 900
+# Timeout: 1800
 . "$(dirname "$0")/lib.sh"
-hosts A B
+hosts
 OURS=/xmig/libexec/xmig-save-helper
 
 for h in A B; do

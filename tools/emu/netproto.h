@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define NET_MAC_LEN        6
 #define NET_FRAME_MIN      14
@@ -47,6 +48,25 @@ struct net_rarp
     uint8_t target_ip[4];        /* 0 */
     uint8_t pad[18];             /* up to the smallest Ethernet frame */
 };
+
+/* "Here I am", for switches to learn. */
+static inline struct net_rarp net_rarp_of(const uint8_t mac[NET_MAC_LEN])
+{
+    struct net_rarp f = {
+        .eth.dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+        .eth.type = { NET_TYPE_RARP >> 8, NET_TYPE_RARP & 0xff },
+        .hw_type = { 0, 1 },
+        .proto_type = { 8, 0 },
+        .hw_len = NET_MAC_LEN,
+        .proto_len = 4,
+        .op = { 0, NET_RARP_REQUEST },
+    };
+
+    memcpy(f.eth.src, mac, NET_MAC_LEN);
+    memcpy(f.sender_mac, mac, NET_MAC_LEN);
+    memcpy(f.target_mac, mac, NET_MAC_LEN);
+    return f;
+}
 
 #define NET_MSG_MAGIC      0x51474d58u /* "XMGQ" */
 #define NET_MSG_VERSION    1

@@ -191,7 +191,10 @@ static bool guest_is_well(struct world *w, char *why, size_t size)
             snprintf(why, size, "the guest makes no progress");
             return false;
         }
-    resumes = host_u64(h, g.domid, "data/resumes");
+    /* It is published a moment after the guest has resumed. */
+    while ( (resumes = host_u64(h, g.domid, "data/resumes")) < w->moves )
+        if ( !again(until) )
+            break;
     if ( resumes != w->moves )
     {
         snprintf(why, size, "the guest has come to a new host %llu times, "

@@ -115,4 +115,17 @@ void link_close(struct peer *p, unsigned int n);
 /* ERROR and REFUSED are printed; true if rec was one. */
 bool link_says(struct peer *p, const struct wire_record *rec);
 
+/* ---- batch.c ------------------------------------------------------------ */
+
+/* run=GFN+COUNT*KIND, any number; default: one page of data. */
+uint32_t batch_runs(struct peer *p, struct word *w,
+                    struct wire_run runs[ARGS_MAX + 1]);
+/*
+ * A body of CODED with such runs; of a delta run each page is as it was.
+ * zlib or zstd: the material is packed; more=N: it has N bytes more; junk=N:
+ * of what is packed byte N is wrong.
+ */
+size_t batch_coded(struct peer *p, struct word *w, uint8_t *body,
+                   size_t room);
+
 #endif

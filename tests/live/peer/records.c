@@ -354,7 +354,7 @@ static size_t put_running(struct peer *p, struct word *w)
     return 16;
 }
 
-/* run=GFN+COUNT*KIND, any number; default: one page of data. */
+/* See batch_runs(). */
 static size_t put_pages(struct peer *p, struct word *w)
 {
     struct wire_pages_head h = { .round = p->round };
@@ -362,24 +362,9 @@ static size_t put_pages(struct peer *p, struct word *w)
     size_t len, at;
     unsigned int i;
 
-    for ( i = 0; i < w->nr; i++ )
-    {
-        struct wire_run *r = &runs[h.nr_runs];
-        char *end;
-
-        if ( strcmp(w->arg[i].key, "run") )
-            continue;
-        w->arg[i].used = true;
-        r->gfn = strtoull(w->arg[i].value, &end, 0);
-        r->count = (uint32_t)strtoul(end + 1, &end, 0);
-        r->kind = (uint8_t)strtoul(end + 1, NULL, 0);
-        h.nr_runs++;
-    }
-    if ( !h.nr_runs )
-        runs[h.nr_runs++] = (struct wire_run){ 0, 1, WIRE_KIND_DATA };
+    h.nr_runs = batch_runs(p, w, runs);
     for ( i = 0; i < h.nr_runs; i++ )
     {
-        p->links[p->cur].pages += runs[i].count;
         if ( runs[i].kind == WIRE_KIND_DATA && runs[i].count <= 1024 )
             h.nr_data += runs[i].count;
     }
@@ -400,6 +385,11 @@ static size_t put_pages(struct peer *p, struct word *w)
     memset(body + at, 0xaa, len);
 
     return at + len;
+}
+
+static size_t put_coded(struct peer *p, struct word *w)
+{
+    return batch_coded(p, w, body, ROOM);
 }
 
 static size_t put_nothing(struct peer *p, struct word *w)
@@ -459,6 +449,8 @@ static const struct record
     { "alive", WIRE_ALIVE, put_nothing, "" },
     { "pages", WIRE_PAGES, put_pages,
       "round 0.4 runs 4.4 data 8.4 crc 12.4" },
+    { "coded", WIRE_CODED, put_coded,
+      "round 0.4 runs 4.4 method 8.4 plain 12.4 coded 16.4 reserved 20.4" },
     { "roundend", WIRE_ROUND_END, put_round_end,
       "round 0.4 lanes 4.4 pages 8.8" },
     { "raw", 0, put_raw, "" },

@@ -81,8 +81,6 @@ static int on_hello(struct peer *p, unsigned int link,
 
     if ( rc )
         return rc;
-    if ( link == LINK_CONTROL )
-        memcpy(p->id, h.id, sizeof(p->id));
     rc = say(p, link, "hello");
     if ( !rc && h.role == WIRE_BULK )
         rc = say(p, link, "joined");
@@ -201,6 +199,15 @@ static bool is_it(unsigned int link, const struct wire_record *rec,
     return wire_name(rec->type) && !strcmp(wire_name(rec->type), name);
 }
 
+/* The migration's id, for all that is said later. */
+static void take_id(struct peer *p, const struct wire_record *rec)
+{
+    struct wire_hello h;
+
+    if ( !wire_hello_decode(rec->body, rec->length, NULL, &h) )
+        memcpy(p->id, h.id, sizeof(p->id));
+}
+
 int tame_until(struct peer *p, const char *name, unsigned int nth)
 {
     struct pollfd pfd[NR_LINKS + 1];
@@ -234,6 +241,8 @@ int tame_until(struct peer *p, const char *name, unsigned int nth)
         }
         if ( rc )
             return rc;
+        if ( rec.type == WIRE_HELLO && link == LINK_CONTROL )
+            take_id(p, &rec);
         if ( is_it(link, &rec, name) && !--nth )
         {
             p->cur = link;

@@ -68,6 +68,8 @@ struct host
  */
 int host_from_args(struct host *h, int argc, char **argv, int *ind, int nr,
                    bool more);
+/* The same for a verb without options and further arguments. */
+int host_alone(struct host *h, int argc, char **argv);
 int host_from_dir(struct host *h, const char *dir);
 /* dir/name into buf; the directory's length is bounded, so that this fits. */
 #define HOST_PATH_MAX 320

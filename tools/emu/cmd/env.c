@@ -2,7 +2,6 @@
 /*
  * xmig-emu env: what a shell exports so that stock programs reach the host.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,13 +23,9 @@ static void print_export(const char *name)
 
 int verb_env(int argc, char **argv)
 {
-    static const struct option none[] = { { NULL, 0, NULL, 0 } };
     struct host h;
-    int rc;
+    int rc = host_alone(&h, argc, argv);
 
-    if ( getopt_long(argc, argv, "", none, NULL) != -1 )
-        return usage(argv[0]);
-    rc = host_from_args(&h, argc, argv, &optind, 0, false);
     if ( rc )
         return rc;
     if ( host_setenv(&h, true) )

@@ -3,7 +3,6 @@
  * xmig-emu list: the domains of a host, as xl list shows them.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <xenctrl.h>
@@ -26,16 +25,12 @@ static void print_domain(struct tools *t, const xc_dominfo_t *d)
 
 int verb_list(int argc, char **argv)
 {
-    static const struct option none[] = { { NULL, 0, NULL, 0 } };
     xc_dominfo_t info;
     uint32_t next = 0;
     struct tools t;
     struct host h;
-    int rc;
+    int rc = host_alone(&h, argc, argv);
 
-    if ( getopt_long(argc, argv, "", none, NULL) != -1 )
-        return usage(argv[0]);
-    rc = host_from_args(&h, argc, argv, &optind, 0, false);
     if ( rc )
         return rc;
     if ( tools_open(&h, &t) )

@@ -4,6 +4,7 @@
  * beside this one (build tree) or in ../lib/xmig/emu (installed).
  */
 #include <errno.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,16 @@ int host_from_args(struct host *h, int argc, char **argv, int *ind, int nr,
     }
 
     return host_from_dir(h, env) ? EXIT_FAILED : 0;
+}
+
+int host_alone(struct host *h, int argc, char **argv)
+{
+    static const struct option none[] = { { NULL, 0, NULL, 0 } };
+
+    if ( getopt_long(argc, argv, "", none, NULL) != -1 )
+        return usage(argv[0]);
+
+    return host_from_args(h, argc, argv, &optind, 0, false);
 }
 
 const char *host_path(const struct host *h, const char *name,

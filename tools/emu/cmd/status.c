@@ -4,7 +4,6 @@
  * lines.  Where no domain is left, free-pages below machine-pages shows that
  * somebody still holds a guest's frames.
  */
-#include <getopt.h>
 #include <stddef.h>
 
 #include "cmd.h"
@@ -12,13 +11,9 @@
 
 int verb_status(int argc, char **argv)
 {
-    static const struct option none[] = { { NULL, 0, NULL, 0 } };
     struct host h;
-    int rc;
+    int rc = host_alone(&h, argc, argv);
 
-    if ( getopt_long(argc, argv, "", none, NULL) != -1 )
-        return usage(argv[0]);
-    rc = host_from_args(&h, argc, argv, &optind, 0, false);
     if ( rc )
         return rc;
     if ( host_setenv(&h, false) )

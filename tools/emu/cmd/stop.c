@@ -4,7 +4,6 @@
  * depend on others first, and waits until they are gone.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -44,13 +43,9 @@ int host_stop(const struct host *h)
 
 int verb_stop(int argc, char **argv)
 {
-    static const struct option none[] = { { NULL, 0, NULL, 0 } };
     struct host h;
-    int rc;
+    int rc = host_alone(&h, argc, argv);
 
-    if ( getopt_long(argc, argv, "", none, NULL) != -1 )
-        return usage(argv[0]);
-    rc = host_from_args(&h, argc, argv, &optind, 0, false);
     if ( rc )
         return rc;
 

@@ -47,8 +47,8 @@ fail() {
     done
     exit 1
 }
-ready() {                   # ready FIFO WHAT: one line within 30 s
-    read -r -t 30 _ <>"$1" || fail "$2 does not become ready"
+ready() {                   # ready WHAT: one line within 30 s
+    read -r -t 30 _ <&"$fifo" || fail "$1 does not become ready"
 }
 # A key's value in the JSON object on stdin.
 json() {
@@ -68,10 +68,12 @@ while listening $port; do port=$((port + 1)); done
 
 say "a network switch and two emulated Xen hosts, A and B"
 mkfifo "$work/ready"
+# Held open, so that no word is lost with the one who wrote it.
+exec {fifo}<>"$work/ready"
 xmig-emu-switch --socket "$work/switch" --ready-fd 3 3<>"$work/ready" \
     2>"$work/switch.log" &
 switch=$!
-ready "$work/ready" "the switch"
+ready "the switch"
 for host in "$host_a" "$host_b"; do
     xmig-emu start --memory 768 --switch "$work/switch" "$host" ||
         fail "host $host does not start"
@@ -89,7 +91,7 @@ xmig-emu-client --switch "$work/switch" --mac $mac --rate 500 --json \
     --ready-fd 3 3<>"$work/ready" \
     >"$work/client.json" 2>"$work/client.log" &
 client=$!
-ready "$work/ready" "the client"
+ready "the client"
 
 say "B: xmig receive"
 on_b xmig receive --once --listen "127.0.0.1:$port" >"$work/receive.log" 2>&1 &

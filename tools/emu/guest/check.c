@@ -51,7 +51,8 @@ _Static_assert(sizeof(struct check_vcpu) <= 2048, "half a vCPU page");
 
 const char *const check_options[] =
 {
-    "fill", "zero", "compressible", "verify", "verify-delay", NULL,
+    "fill", "zero", "compressible", "uniform", "sparse", "same", "verify",
+    "verify-delay", NULL,
 };
 
 static struct check_vcpu *check_get(const struct guest_env *env)
@@ -99,14 +100,18 @@ static int percent(const char *cmdline, const char *key, uint32_t *ret)
 static int parse(const char *cmdline, struct check_vcpu *common,
                  uint64_t *ret_static)
 {
+    struct check_mix *mix = &common->mix;
     uint64_t bytes = 0;
     char word[8];
     int rc;
 
-    if ( percent(cmdline, "zero", &common->mix.zero_percent) ||
-         percent(cmdline, "compressible",
-                 &common->mix.compressible_percent) ||
-         common->mix.zero_percent + common->mix.compressible_percent > 100 )
+    if ( percent(cmdline, "zero", &mix->zero_percent) ||
+         percent(cmdline, "compressible", &mix->compressible_percent) ||
+         percent(cmdline, "uniform", &mix->uniform_percent) ||
+         percent(cmdline, "sparse", &mix->sparse_percent) ||
+         percent(cmdline, "same", &mix->same_percent) ||
+         mix->zero_percent + mix->compressible_percent +
+         mix->uniform_percent + mix->sparse_percent > 100 )
         return -EINVAL;
     rc = cmdline_bytes(cmdline, "fill", &bytes);
     if ( rc && rc != -ENOENT )

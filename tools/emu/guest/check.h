@@ -30,8 +30,11 @@
  * Options of every program:
  *   fill=SIZE          static pages, all vCPUs together
  *   zero=PERCENT       so many of the page versions are all zeros
- *   compressible=PERCENT  so many repeat one 128-byte block; the others are
- *                      random bits
+ *   compressible=PERCENT  so many repeat one 128-byte block
+ *   uniform=PERCENT    so many repeat one 32-bit word
+ *   sparse=PERCENT     so many have 6 of 8 bytes 0; the others are random bits
+ *   same=PERCENT       so many of the pages change from version to version in
+ *                      their header and one row of 128 bytes only
  *   verify=PERIOD      walk also every PERIOD; verify-delay=TIME: start the
  *                      walk so long after a resume; verify=off: never walk
  */
@@ -56,6 +59,9 @@ struct check_mix
 {
     uint32_t zero_percent;
     uint32_t compressible_percent;
+    uint32_t uniform_percent;
+    uint32_t sparse_percent;
+    uint32_t same_percent;       /* of the pages, not of their versions */
 };
 
 enum check_found

@@ -6,8 +6,10 @@
  * Sixteen xorshift generators, seeded from (gfn, version), fill the page row
  * by row; compilers turn the lanes into vector code.  The first four words
  * are a header, so that a page found in the wrong place says where it is
- * from.  A mix of page kinds (zeros, one repeated row, random bits) is drawn
- * from (gfn, version) too.
+ * from.  A mix of page kinds (zeros, one repeated row or word, words that are
+ * mostly zero, random bits) is drawn from (gfn, version) too.  A page that
+ * stays the same has the kind and the rows of version 0, but for its header
+ * and one row.
  */
 #include <string.h>
 
@@ -23,8 +25,13 @@ enum kind
 {
     KIND_ZERO,
     KIND_REPEAT,
+    KIND_UNIFORM,
+    KIND_SPARSE,
     KIND_RANDOM,
 };
+
+/* Bytes of a sparse page that are not 0. */
+#define SPARSE_MASK 0x000000ff0000ff00ull
 
 static uint64_t scramble(uint64_t x)
 {
@@ -34,18 +41,58 @@ static uint64_t scramble(uint64_t x)
     return x ^ (x >> 31);
 }
 
+/* How the rows of a page are made. */
+struct recipe
+{
+    enum kind kind;
+    uint32_t body;               /* the version that its rows are of */
+    uint32_t fresh_row;          /* this one is of the version itself; 0 =
+                                    all are */
+    uint64_t mask;
+};
+
 static enum kind kind_of(uint64_t gfn, uint32_t version,
                          const struct check_mix *mix)
 {
-    uint64_t draw;
+    uint64_t draw = scramble(gfn * 0x10001 + version) % 100;
 
-    if ( !mix->zero_percent && !mix->compressible_percent )
-        return KIND_RANDOM;
-    draw = scramble(gfn * 0x10001 + version) % 100;
     if ( draw < mix->zero_percent )
         return KIND_ZERO;
-    return draw - mix->zero_percent < mix->compressible_percent ? KIND_REPEAT
-                                                                : KIND_RANDOM;
+    draw -= mix->zero_percent;
+    if ( draw < mix->compressible_percent )
+        return KIND_REPEAT;
+    draw -= mix->compressible_percent;
+    if ( draw < mix->uniform_percent )
+        return KIND_UNIFORM;
+    draw -= mix->uniform_percent;
+    return draw < mix->sparse_percent ? KIND_SPARSE : KIND_RANDOM;
+}
+
+static struct recipe recipe_of(uint64_t gfn, uint32_t version,
+                               const struct check_mix *mix)
+{
+    struct recipe r = { .kind = KIND_RANDOM, .body = version, .mask = ~0ull };
+
+    if ( mix->same_percent && version &&
+         scramble(gfn ^ 0x5a3e) % 100 < mix->same_percent )
+    {
+        r.body = 0;
+        r.fresh_row = 1 + version % (ROWS - 1);
+    }
+    if ( mix->zero_percent | mix->compressible_percent |
+         mix->uniform_percent | mix->sparse_percent )
+        r.kind = kind_of(gfn, r.body, mix);
+    if ( r.kind == KIND_SPARSE )
+        r.mask = SPARSE_MASK;
+    return r;
+}
+
+/* What a uniform page repeats; not 0. */
+static uint64_t uniform_word(uint64_t gfn, uint32_t version)
+{
+    uint64_t word = (uint32_t)scramble(gfn ^ ((uint64_t)version << 40)) | 1;
+
+    return word << 32 | word;
 }
 
 static void seed_lanes(uint64_t lane[LANES], uint64_t gfn, uint32_t version)
@@ -84,29 +131,66 @@ static uint64_t checksum(uint64_t gfn, uint32_t version,
     return total;
 }
 
+static void fill_words(uint64_t *word, uint64_t value)
+{
+    unsigned int i;
+
+    for ( i = 0; i < ROWS * LANES; i++ )
+        word[i] = value;
+}
+
+static bool are_words(const uint64_t *word, uint64_t value)
+{
+    uint64_t diff[LANES] = { 0 }, any = 0;
+    unsigned int row, i;
+
+    for ( row = 0; row < ROWS; row++ )
+        for ( i = 0; i < LANES; i++ )
+            diff[i] |= word[row * LANES + i] ^ value;
+    for ( i = 0; i < LANES; i++ )
+        any |= diff[i];
+    return !any;
+}
+
+/* Row fresh_row comes from generators of its own. */
+static void fresh_lanes(uint64_t fresh[LANES], const struct recipe *r,
+                        uint64_t gfn, uint32_t version)
+{
+    if ( !r->fresh_row )
+        return;
+    seed_lanes(fresh, gfn, version);
+    next_row(fresh);
+}
+
 void content_fill(void *page, uint64_t gfn, uint32_t version,
                   const struct check_mix *mix)
 {
-    enum kind kind = kind_of(gfn, version, mix);
+    struct recipe r = recipe_of(gfn, version, mix);
+    uint64_t lane[LANES], fresh[LANES], sum[LANES] = { 0 };
     uint64_t *word = page;
-    uint64_t lane[LANES], sum[LANES] = { 0 };
     unsigned int row, i;
 
-    if ( kind == KIND_ZERO )
+    if ( r.kind == KIND_ZERO || r.kind == KIND_UNIFORM )
     {
-        memset(page, 0, GUEST_PAGE_SIZE);
+        fill_words(word, r.kind == KIND_ZERO ? 0 : uniform_word(gfn, version));
         return;
     }
-    seed_lanes(lane, gfn, version);
+    fresh_lanes(fresh, &r, gfn, version);
+    seed_lanes(lane, gfn, r.body);
     next_row(lane);
     for ( row = 0; row < ROWS; row++ )
     {
+        const uint64_t *from = r.fresh_row && row == r.fresh_row ? fresh
+                                                                 : lane;
+
         for ( i = 0; i < LANES; i++ )
         {
-            word[row * LANES + i] = lane[i];
-            sum[i] += lane[i];
+            uint64_t x = from[i] & r.mask;
+
+            word[row * LANES + i] = x;
+            sum[i] += x;
         }
-        if ( kind == KIND_RANDOM )
+        if ( r.kind != KIND_REPEAT )
             next_row(lane);
     }
     word[0] = PAGE_MAGIC;
@@ -118,33 +202,34 @@ void content_fill(void *page, uint64_t gfn, uint32_t version,
 bool content_is(const void *page, uint64_t gfn, uint32_t version,
                 const struct check_mix *mix)
 {
-    enum kind kind = kind_of(gfn, version, mix);
+    struct recipe r = recipe_of(gfn, version, mix);
+    uint64_t lane[LANES], fresh[LANES], sum[LANES] = { 0 };
+    uint64_t diff[LANES] = { 0 }, any = 0;
     const uint64_t *word = page;
-    uint64_t lane[LANES], sum[LANES] = { 0 }, diff[LANES] = { 0 }, any = 0;
     unsigned int row, i;
 
-    if ( kind == KIND_ZERO )
-    {
-        for ( row = 0; row < ROWS; row++ )
-            for ( i = 0; i < LANES; i++ )
-                diff[i] |= word[row * LANES + i];
-        for ( i = 0; i < LANES; i++ )
-            any |= diff[i];
-        return !any;
-    }
-    seed_lanes(lane, gfn, version);
+    if ( r.kind == KIND_ZERO || r.kind == KIND_UNIFORM )
+        return are_words(word, r.kind == KIND_ZERO
+                               ? 0 : uniform_word(gfn, version));
+    fresh_lanes(fresh, &r, gfn, version);
+    seed_lanes(lane, gfn, r.body);
     next_row(lane);
     for ( row = 0; row < ROWS; row++ )
     {
+        const uint64_t *from = r.fresh_row && row == r.fresh_row ? fresh
+                                                                 : lane;
+
         for ( i = 0; i < LANES; i++ )
         {
-            diff[i] |= word[row * LANES + i] ^ lane[i];
-            sum[i] += lane[i];
+            uint64_t x = from[i] & r.mask;
+
+            diff[i] |= word[row * LANES + i] ^ x;
+            sum[i] += x;
         }
         if ( row == 0 )
             for ( i = 0; i < HEADER; i++ )
                 diff[i] = 0;
-        if ( kind == KIND_RANDOM )
+        if ( r.kind != KIND_REPEAT )
             next_row(lane);
     }
     for ( i = 0; i < LANES; i++ )

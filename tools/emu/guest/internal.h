@@ -39,6 +39,8 @@ bool suspend_unseal(struct guest_env *env);
 
 /* publish.c */
 void publish_init(struct guest_env *env);
+/* Requests to xenstore that it takes; some are lost if there is no room. */
+#define PUBLISH_SLOTS 8u
 void publish_resume(struct guest_env *env);
 void publish_verdict_poll(struct guest_env *env);
 

@@ -61,7 +61,9 @@
  */
 #define GPR_WRITES  GPR_R12      /* check.c: pages written by this vCPU */
 #define GPR_DIGEST  GPR_R13      /* check.c: digest of its part of the table */
-#define GPR_SEAL    GPR_RSP      /* suspend.c: digest of all others at rest */
+#define GPR_SEAL    GPR_RBP      /* suspend.c: digest of all others at rest */
+/* rsp is the address of what this vCPU needs first when it goes on, as a
+ * stack would be: who moves the guest may look there. */
 
 enum kernel_state
 {

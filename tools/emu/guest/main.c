@@ -210,6 +210,8 @@ enum guest_next guest_step(struct guest_env *env, uint64_t *deadline_us)
     *deadline_us = UINT64_MAX;
     if ( env->regs->rip == GUEST_ENTRY )
     {
+        env->regs->gpr[GPR_RSP] = (env->vcpu ? KERNEL_VCPU_GFN + env->vcpu
+                                             : KERNEL_GFN) * GUEST_PAGE_SIZE;
         if ( !env->vcpu )
         {
             boot_first(env);

@@ -5,7 +5,7 @@
  * new host everything but the frames under way is forgotten and the handshake
  * starts from the beginning; a cancelled suspend changes nothing.
  *
- * Requests to xenstore are noted in nf->todo and sent as slots become free.
+ * Requests to xenstore are noted in nf->due and sent as slots become free.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@
 #define ANNOUNCE_US     50000u   /* the second; then ever later */
 #define RETRY_US        20000u
 #define NR_FRAMES       (2 + NETFRONT_TX + NETFRONT_RX)
-#define PUBLISHED       8u       /* xenstore requests of TODO_PUBLISH */
+#define PUBLISHED       8u       /* xenstore requests of DUE_PUBLISH */
 
 bool netfront_exists(const struct guest_env *env)
 {
@@ -48,7 +48,7 @@ void netfront_receiver(struct guest_env *env, enum guest_fn_id fn)
 static void say_state(struct netfront *nf, enum xenbus_state state)
 {
     nf->xenbus_state = state;
-    nf->todo |= TODO_STATE;
+    nf->due |= DUE_STATE;
 }
 
 /* Ask who serves us.  Answers to older questions no longer count. */
@@ -59,8 +59,8 @@ static void look(struct netfront *nf)
     nf->have_backend = nf->have_id = nf->have_mac = 0;
     nf->backend_state = XenbusStateUnknown;
     nf->said_so = 0;
-    nf->todo &= TODO_WATCH_DIR;
-    nf->todo |= TODO_READ_BACKEND | TODO_READ_ID | TODO_READ_MAC;
+    nf->due &= DUE_WATCH_DIR;
+    nf->due |= DUE_READ_BACKEND | DUE_READ_ID | DUE_READ_MAC;
     nf->state = NETFRONT_LOOK;
 }
 
@@ -93,7 +93,7 @@ static void connect_backend(struct guest_env *env, struct netfront *nf)
         return;
     }
     nf->state = NETFRONT_CONNECTING;
-    nf->todo |= TODO_PUBLISH;
+    nf->due |= DUE_PUBLISH;
     say_state(nf, XenbusStateConnected);
     nf->announcements = ANNOUNCEMENTS - 1;
     netfront_announce(env);
@@ -197,8 +197,8 @@ static void found_all(struct netfront *nf)
         return;
     nf->state = NETFRONT_WAIT;
     if ( strcmp(nf->watched, nf->backend) )
-        nf->todo |= TODO_WATCH | (nf->watched[0] ? TODO_UNWATCH : 0);
-    nf->todo |= TODO_READ_STATE;
+        nf->due |= DUE_WATCH | (nf->watched[0] ? DUE_UNWATCH : 0);
+    nf->due |= DUE_READ_STATE;
 }
 
 static void found_nothing(struct guest_env *env, struct netfront *nf,
@@ -294,7 +294,7 @@ void netfront_on_backend_watch(struct guest_env *env, uint32_t arg,
     (void)arg;
     (void)msg;
     if ( nf->state >= NETFRONT_WAIT )
-        nf->todo |= TODO_READ_STATE;
+        nf->due |= DUE_READ_STATE;
     else
         netfront_on_dir_watch(env, 0, msg);
 }
@@ -330,7 +330,7 @@ void netfront_on_timer(struct guest_env *env, uint32_t arg,
     (void)arg;
     (void)msg;
     if ( nf->state == NETFRONT_WAIT )
-        nf->todo |= TODO_READ_STATE;
+        nf->due |= DUE_READ_STATE;
     else if ( nf->state == NETFRONT_CLOSED &&
               nf->backend_state == XenbusStateClosed )
         wait_for_offer(env, nf);
@@ -378,7 +378,7 @@ static void backend_state_path(char *path, const char *backend)
 
 /* 0, or -ENOBUFS: later.  *ret_answer: an answer of this generation comes. */
 static int submit(struct guest_env *env, struct netfront *nf,
-                  enum netfront_todo what, bool *ret_answer)
+                  enum netfront_due what, bool *ret_answer)
 {
     uint32_t gen = nf->generation;
     char path[XENBUS_PATH];
@@ -387,18 +387,18 @@ static int submit(struct guest_env *env, struct netfront *nf,
     *ret_answer = true;
     switch ( what )
     {
-    case TODO_READ_BACKEND:
+    case DUE_READ_BACKEND:
         return xenbus_read(env, 0, DIR "/backend", FN_netfront_on_backend,
                            gen);
-    case TODO_READ_ID:
+    case DUE_READ_ID:
         return xenbus_read(env, 0, DIR "/backend-id",
                            FN_netfront_on_backend_id, gen);
-    case TODO_READ_MAC:
+    case DUE_READ_MAC:
         return xenbus_read(env, 0, DIR "/mac", FN_netfront_on_mac, gen);
-    case TODO_READ_STATE:
+    case DUE_READ_STATE:
         backend_state_path(path, nf->backend);
         return xenbus_read(env, 0, path, FN_netfront_on_state, gen);
-    case TODO_STATE:
+    case DUE_STATE:
         return xenbus_writef(env, 0, DIR "/state", FN_netfront_on_written,
                              gen, "%u", nf->xenbus_state);
     default:
@@ -408,21 +408,21 @@ static int submit(struct guest_env *env, struct netfront *nf,
     *ret_answer = false;
     switch ( what )
     {
-    case TODO_WATCH_DIR:
+    case DUE_WATCH_DIR:
         return xenbus_watch(env, "device/vif", FN_netfront_on_dir_watch, 0);
-    case TODO_UNWATCH:
+    case DUE_UNWATCH:
         backend_state_path(path, nf->watched);
         rc = xenbus_unwatch(env, path, FN_netfront_on_backend_watch, 0);
         if ( rc != -ENOBUFS )
             nf->watched[0] = '\0';
         return rc;
-    case TODO_WATCH:
+    case DUE_WATCH:
         backend_state_path(path, nf->backend);
         rc = xenbus_watch(env, path, FN_netfront_on_backend_watch, 0);
         if ( !rc )
             memcpy(nf->watched, nf->backend, sizeof(nf->watched));
         return rc;
-    case TODO_PUBLISH:
+    case DUE_PUBLISH:
         return publish(env, nf);
     default:
         return 0;
@@ -434,17 +434,17 @@ static bool submit_all(struct guest_env *env, struct netfront *nf)
 {
     bool queued = false;
 
-    for ( uint32_t what = 1; nf->todo >= what; what <<= 1 )
+    for ( uint32_t what = 1; nf->due >= what; what <<= 1 )
     {
         bool answer;
         int rc;
 
-        if ( !(nf->todo & what) )
+        if ( !(nf->due & what) )
             continue;
         rc = submit(env, nf, what, &answer);
         if ( rc == -ENOBUFS )
             return queued;
-        nf->todo &= ~what;
+        nf->due &= ~what;
         queued = true;
         if ( rc )
             kernel_log(env, "net: xenstore request %u refused: %d", what, rc);
@@ -498,7 +498,7 @@ static int netfront_init(struct guest_env *env)
 
     nf->magic = NETFRONT_MAGIC;
     nf->state = NETFRONT_NONE;
-    nf->todo = TODO_WATCH_DIR;
+    nf->due = DUE_WATCH_DIR;
     return 0;
 }
 
@@ -511,7 +511,7 @@ static bool netfront_poll(struct guest_env *env)
         more = alloc_some(env, nf);
     if ( netfront_rings_poll(env) )
         more = true;
-    if ( nf->todo && submit_all(env, nf) )
+    if ( nf->due && submit_all(env, nf) )
         more = true;
     return more;
 }
@@ -521,7 +521,7 @@ static bool netfront_quiesce(struct guest_env *env)
 {
     const struct netfront *nf = netfront_get(env);
 
-    return !nf->todo && !nf->pending;
+    return !nf->due && !nf->pending;
 }
 
 static void netfront_resume(struct guest_env *env, bool new_host)

@@ -200,19 +200,8 @@ int netfront_send(struct guest_env *env, const void *frame, size_t len)
 void netfront_announce(struct guest_env *env)
 {
     const struct netfront *nf = netfront_get(env);
-    struct net_rarp f = {
-        .eth.dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
-        .eth.type = { NET_TYPE_RARP >> 8, NET_TYPE_RARP & 0xff },
-        .hw_type = { 0, 1 },
-        .proto_type = { 8, 0 },
-        .hw_len = NET_MAC_LEN,
-        .proto_len = 4,
-        .op = { 0, NET_RARP_REQUEST },
-    };
+    struct net_rarp f = net_rarp_of(nf->mac);
 
-    memcpy(f.eth.src, nf->mac, NET_MAC_LEN);
-    memcpy(f.sender_mac, nf->mac, NET_MAC_LEN);
-    memcpy(f.target_mac, nf->mac, NET_MAC_LEN);
     netfront_send(env, &f, sizeof(f));
 }
 

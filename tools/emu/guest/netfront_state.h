@@ -38,17 +38,17 @@ enum netfront_state
 
 /* Things to ask of xenstore that are waiting for a free request slot, in the
  * order in which they are sent. */
-enum netfront_todo
+enum netfront_due
 {
-    TODO_WATCH_DIR     = 1u << 0,   /* device/vif: an interface may come */
-    TODO_READ_BACKEND  = 1u << 1,
-    TODO_READ_ID       = 1u << 2,
-    TODO_READ_MAC      = 1u << 3,
-    TODO_UNWATCH       = 1u << 4,   /* the backend of the old host */
-    TODO_WATCH         = 1u << 5,   /* the backend's state */
-    TODO_READ_STATE    = 1u << 6,
-    TODO_PUBLISH       = 1u << 7,   /* rings, event channel, features */
-    TODO_STATE         = 1u << 8,   /* our state */
+    DUE_WATCH_DIR     = 1u << 0,   /* device/vif: an interface may come */
+    DUE_READ_BACKEND  = 1u << 1,
+    DUE_READ_ID       = 1u << 2,
+    DUE_READ_MAC      = 1u << 3,
+    DUE_UNWATCH       = 1u << 4,   /* the backend of the old host */
+    DUE_WATCH         = 1u << 5,   /* the backend's state */
+    DUE_READ_STATE    = 1u << 6,
+    DUE_PUBLISH       = 1u << 7,   /* rings, event channel, features */
+    DUE_STATE         = 1u << 8,   /* our state */
 };
 
 enum netfront_tx_use
@@ -71,10 +71,10 @@ struct netfront
 {
     uint64_t magic;              /* NETFRONT_MAGIC once set up */
     uint32_t state;              /* enum netfront_state */
-    uint32_t todo;               /* enum netfront_todo */
+    uint32_t due;                /* enum netfront_due */
     uint32_t generation;         /* of the connection; in callbacks' arg */
     uint32_t pending;            /* answers of this generation due */
-    uint32_t xenbus_state;       /* what TODO_STATE is to write */
+    uint32_t xenbus_state;       /* what DUE_STATE is to write */
     uint32_t backend_state;      /* last seen */
     uint32_t backend_domid;
     uint32_t port;

@@ -24,7 +24,7 @@ static void publish_figures(struct guest_env *env)
     const struct guest_program *p = program_get(env);
     char text[256] = "";
 
-    if ( xenbus_free_slots(env) < 8 )
+    if ( xenbus_free_slots(env) < PUBLISH_SLOTS )
         return;
     publish_u64(env, "data/writes", check_total_writes(env));
     publish_u64(env, "data/ballooned", balloon_nr_out(env));

@@ -316,6 +316,9 @@ static void settle(struct guest_env *env)
 
     if ( !drivers_at_rest(env) && guest_now_us(env) < k->settle_until_us )
         return;
+    /* A slow xenstored may not have answered yet: nothing is left out. */
+    if ( xenbus_free_slots(env) < PUBLISH_SLOTS )
+        return;
     k->settle_until_us = 0;
     if ( k->settle_offers )
         offer(env);

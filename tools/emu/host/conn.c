@@ -336,6 +336,7 @@ static void conn_free(struct conn *c)
         munmap(c->arena, EMU_ARENA_BYTES);
     client_put(h, c->client);
     free(c->raw);
+    free(c->batch);
 
     pthread_mutex_lock(&h->conn_lock);
     *c->link = c->next;

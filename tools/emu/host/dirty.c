@@ -33,27 +33,9 @@ static int pagemap_fd = -1;
 
 /* ---- what the kernel offers --------------------------------------------- */
 
-static int uffd_open(enum dirty_mode mode)
+static uint64_t features_of(enum dirty_mode mode)
 {
-    struct uffdio_api api = {
-        .api = UFFD_API,
-        .features = mode == DIRTY_ASYNC ? ASYNC_FEATURES : SYNC_FEATURES,
-    };
-    long fd;
-    int rc;
-
-    /* Guests fault from user mode only, which needs no privilege. */
-    fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK |
-                 UFFD_USER_MODE_ONLY);
-    if ( fd < 0 )
-        return -errno;
-    if ( ioctl((int)fd, UFFDIO_API, &api) )
-    {
-        rc = -errno;
-        close((int)fd);
-        return rc;
-    }
-    return (int)fd;
+    return mode == DIRTY_ASYNC ? ASYNC_FEATURES : SYNC_FEATURES;
 }
 
 static bool scan_works(void)
@@ -72,8 +54,8 @@ int dirty_probe(enum dirty_mode want)
 
     for ( ; ; )
     {
-        fd = mode == DIRTY_SYNC || scan_works() ? uffd_open(mode) :
-                                                  -EOPNOTSUPP;
+        fd = mode == DIRTY_SYNC || scan_works()
+             ? uffd_open(features_of(mode)) : -EOPNOTSUPP;
         if ( fd >= 0 )
         {
             close(fd);
@@ -274,7 +256,7 @@ static int start_tracking(struct domain *d)
     int rc;
 
     l->mode = d->host->dirty_mode;
-    rc = uffd_open(l->mode);
+    rc = uffd_open(features_of(l->mode));
     if ( rc < 0 )
         return rc;
     l->uffd = rc;

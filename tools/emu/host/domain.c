@@ -20,6 +20,7 @@
 #include "evtchn.h"
 #include "gnttab.h"
 #include "host.h"
+#include "paging.h"
 
 struct domain *domain_get(struct domain *d)
 {
@@ -57,6 +58,7 @@ static void domain_free(struct domain *d)
     unsigned int i;
 
     dirty_done(d);
+    paging_done(d);
     p2m_done(d);
     for ( i = 0; i < d->nr_vcpus; i++ )
     {
@@ -226,6 +228,8 @@ int domain_create(struct host *h, uint32_t domid, bool hvm,
     pthread_mutex_lock(&d->lock);
 
     rc = hvm ? p2m_init(d) : 0;
+    if ( !rc && hvm )
+        rc = paging_init(d);
     if ( !rc )
         rc = take_domid(h, d, domid);
     if ( rc )
@@ -260,6 +264,7 @@ void domain_destroy(struct domain *d)
     if ( atomic_exchange(&d->dying, true) )
         return;
     vcpus_end(d);
+    paging_end(d);
     evtchn_domain_destroy(d->domid);
     machine_claim(&d->host->machine, &d->acct, 0);
     if ( d->hvm )

@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xenctrl.h>
+#include <xen/vm_event.h>
 
 #include "domctl.h"
 #include "evtchn.h"
 #include "hypercall.h"
+#include "paging.h"
 
 #define DEFAULT_WEIGHT 256
 #define TSC_MODE_NATIVE 2u           /* never emulated */
@@ -168,6 +171,40 @@ static int subscribe(struct domain *d, uint32_t port)
     return 0;
 }
 
+/* ---- vm_event ----------------------------------------------------------- */
+
+static int vm_event(struct conn *c, struct domain *d,
+                    struct xen_domctl_vm_event_op *v)
+{
+    int rc = fault_check(c->host, c, "vm_event_op", vm_event_op_name(v->op));
+
+    if ( rc )
+        return rc;
+    if ( !d->nr_vcpus )
+        return -EINVAL;
+    if ( v->mode != XEN_DOMCTL_VM_EVENT_OP_PAGING )
+        return (int)unmodelled(c, "vm_event_op of ring", v->mode);
+    switch ( v->op )
+    {
+    case XEN_VM_EVENT_ENABLE:
+        return paging_enable(d, &v->u.enable.port);
+
+    case XEN_VM_EVENT_DISABLE:
+        return paging_disable(d);
+    }
+    return (int)unmodelled(c, "vm_event_op", v->op);
+}
+
+/* By itself, as it takes no lock: it is part of every fault. */
+static int vm_event_resume(struct conn *c, struct domain *d)
+{
+    int rc = fault_check(c->host, c, "vm_event_op", "resume");
+
+    if ( !rc )
+        rc = d->hvm ? paging_resume(d) : -EINVAL;
+    return rc;
+}
+
 /* ---- dispatch ----------------------------------------------------------- */
 
 /* Only look; no domain.lock.  -ENOSYS: not one of these. */
@@ -202,6 +239,11 @@ static int look(struct conn *c, struct domain *d, struct xen_domctl *op)
     case XEN_DOMCTL_get_address_size:
         op->u.address_size.size = 64;
         return 0;
+
+    case XEN_DOMCTL_vm_event_op:
+        if ( op->u.vm_event_op.op == XEN_VM_EVENT_RESUME &&
+             op->u.vm_event_op.mode == XEN_DOMCTL_VM_EVENT_OP_PAGING )
+            return vm_event_resume(c, d);
     }
     return -ENOSYS;
 }
@@ -279,6 +321,9 @@ static int change(struct conn *c, struct domain *d, struct xen_domctl *op)
     case XEN_DOMCTL_set_paging_mempool_size:
         return set_mempool(d, op->u.paging_mempool.size);
 
+    case XEN_DOMCTL_vm_event_op:
+        return vm_event(c, d, &op->u.vm_event_op);
+
     case XEN_DOMCTL_subscribe:
         return subscribe(d, op->u.subscribe.port);
     }
@@ -340,6 +385,9 @@ int64_t do_domctl(struct conn *c, uint64_t va)
         rc = create(c, &op);
     else if ( op.cmd == XEN_DOMCTL_getdomaininfo )
         rc = info(c, &op);
+    else if ( op.cmd == XEN_DOMCTL_vm_event_op && op.domain == DOMID_INVALID &&
+              op.u.vm_event_op.op == XEN_VM_EVENT_GET_VERSION )
+        op.u.vm_event_op.u.version = VM_EVENT_INTERFACE_VERSION;
     else
     {
         d = domain_find(c->host, op.domain);

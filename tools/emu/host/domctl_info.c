@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "domctl.h"
+#include "paging.h"
 
 /* The thread's own time; 0 for a vCPU that has never run, as on Xen.
  * sched_lock held. */
@@ -38,7 +39,7 @@ static void sched_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
         if ( !v->online )
             continue;
         info->nr_online_vcpus++;
-        running |= v->stepping;
+        running |= v->stepping && !v->in_fault;
         blocked &= v->waiting;
     }
     if ( info->nr_online_vcpus )
@@ -78,6 +79,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->tot_pages = d->acct.tot_pages;
     info->max_pages = d->acct.max_pages;
     info->outstanding_pages = d->acct.claim;
+    info->paged_pages = paging_nr_absent(d);
     pthread_mutex_unlock(&d->host->machine.lock);
 }
 
@@ -95,7 +97,7 @@ int vcpu_info(struct domain *d, struct xen_domctl_getvcpuinfo *info)
     v = d->vcpus[info->vcpu];
     info->online = v->online;
     info->blocked = v->waiting;
-    info->running = v->stepping;
+    info->running = v->stepping && !v->in_fault;
     info->cpu_time = vcpu_time(v);
     info->cpu = v->id % d->host->nr_cpus;
     rc = 0;

@@ -33,8 +33,8 @@ int domctl_page_info(struct conn *c, struct domain *d,
         if ( gfn < d->p2m.max_gfns )
             e = atomic_load_explicit(&d->p2m.entry[gfn],
                                      memory_order_acquire);
-        gfn = e && !(e & P2M_FOREIGN) ? XEN_DOMCTL_PFINFO_NOTAB :
-                                        XEN_DOMCTL_PFINFO_XTAB;
+        gfn = e && !(e & (P2M_FOREIGN | P2M_ABSENT)) ?
+              XEN_DOMCTL_PFINFO_NOTAB : XEN_DOMCTL_PFINFO_XTAB;
         memcpy(&array[i], &gfn, sizeof(gfn));
     }
     /* A call that Xen has interrupted and gone on with: count and handle

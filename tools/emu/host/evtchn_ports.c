@@ -31,6 +31,8 @@ struct port
     struct evtchn_handle *owner; /* NULL: the domain itself */
     bool masked;                 /* owner != NULL: fired, not unmasked */
     bool pending;
+    void (*consume)(void *arg);  /* the host itself has this end */
+    void *arg;
 };
 
 struct table
@@ -68,6 +70,11 @@ static void fire(struct table *t, uint32_t nr)
 {
     struct port *p = &t->ports[nr];
 
+    if ( p->consume )
+    {
+        p->consume(p->arg);
+        return;
+    }
     if ( !p->owner )
     {
         p->pending = true;
@@ -326,6 +333,30 @@ int evtchn_alloc_unbound(uint32_t domid, uint32_t remote_domid,
     return rc;
 }
 
+int evtchn_alloc_consumed(uint32_t domid, uint32_t remote_domid,
+                          void (*consume)(void *arg), void *arg,
+                          uint32_t *ret_port)
+{
+    struct table *t;
+    uint32_t port;
+    int rc;
+
+    pthread_mutex_lock(&lock);
+    t = table_of(domid);
+    rc = t ? find_free(t, &port) : -ESRCH;
+    if ( !rc )
+    {
+        t->ports[port].status = EVTCHNSTAT_unbound;
+        t->ports[port].remote_domid = remote_domid;
+        t->ports[port].consume = consume;
+        t->ports[port].arg = arg;
+        *ret_port = port;
+    }
+    pthread_mutex_unlock(&lock);
+
+    return rc;
+}
+
 int evtchn_bind_interdomain(uint32_t domid, uint32_t remote_domid,
                             uint32_t remote_port, struct evtchn_handle *h,
                             uint32_t *ret_port)
@@ -401,14 +432,14 @@ int evtchn_bind_virq(uint32_t domid, unsigned int virq,
     return rc;
 }
 
-int evtchn_close(uint32_t domid, uint32_t port)
+static int close_one(uint32_t domid, uint32_t port, bool consumed)
 {
     struct port *p;
     int rc = -EINVAL;
 
     pthread_mutex_lock(&lock);
     p = port_of(domid, port);
-    if ( p && p->status != EVTCHNSTAT_closed )
+    if ( p && p->status != EVTCHNSTAT_closed && !p->consume == !consumed )
     {
         close_port(tables[domid], port, domid);
         rc = 0;
@@ -416,6 +447,16 @@ int evtchn_close(uint32_t domid, uint32_t port)
     pthread_mutex_unlock(&lock);
 
     return rc;
+}
+
+int evtchn_close(uint32_t domid, uint32_t port)
+{
+    return close_one(domid, port, false);
+}
+
+void evtchn_close_consumed(uint32_t domid, uint32_t port)
+{
+    close_one(domid, port, true);
 }
 
 int evtchn_send(uint32_t domid, uint32_t port)

@@ -51,6 +51,15 @@ int evtchn_alloc_unbound(uint32_t domid, uint32_t remote_domid,
 int evtchn_bind_interdomain(uint32_t domid, uint32_t remote_domid,
                             uint32_t remote_port, struct evtchn_handle *h,
                             uint32_t *ret_port);
+/*
+ * A port whose domain's end the host itself has: consume(arg) runs for each
+ * event, with the lock held, and must not come back.  The domain cannot close
+ * it.
+ */
+int evtchn_alloc_consumed(uint32_t domid, uint32_t remote_domid,
+                          void (*consume)(void *arg), void *arg,
+                          uint32_t *ret_port);
+void evtchn_close_consumed(uint32_t domid, uint32_t port);
 /* A global VIRQ has one taker: -EEXIST for the second. */
 int evtchn_bind_virq(uint32_t domid, unsigned int virq,
                      struct evtchn_handle *h, uint32_t *ret_port);

@@ -164,7 +164,7 @@ int fault_add(struct fault_plan *p, const char *text, size_t len)
     else
     {
         memcpy(p->rule + p->nr, rule, nr * sizeof(*rule));
-        p->nr += nr;
+        __atomic_store_n(&p->nr, p->nr + nr, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&p->lock);
     return rc;
@@ -173,7 +173,7 @@ int fault_add(struct fault_plan *p, const char *text, size_t len)
 void fault_clear(struct fault_plan *p)
 {
     pthread_mutex_lock(&p->lock);
-    p->nr = 0;
+    __atomic_store_n(&p->nr, 0, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -211,6 +211,9 @@ bool fault_match(struct fault_plan *p, const char *what, const char *sub,
     bool hit = false;
     unsigned int i;
 
+    /* A rule that is being added at this moment counts from the next. */
+    if ( !__atomic_load_n(&p->nr, __ATOMIC_RELAXED) )
+        return false;
     pthread_mutex_lock(&p->lock);
     for ( i = 0; i < p->nr; i++ )
     {

@@ -10,8 +10,10 @@
 #include <xenctrl.h>
 #include <xen/grant_table.h>
 #include <xen/memory.h>
+#include <time.h>
 
 #include "gnttab_priv.h"
+#include "paging.h"
 
 #define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
 
@@ -114,10 +116,15 @@ int16_t gnttab_use(struct domain *d, uint32_t ref, bool write,
     a = &g->table.active[ref];
     if ( !first )
         machine_pin(&d->host->machine, a->mfn);
-    else if ( p2m_pin(d, a->gfn, &a->mfn) )
+    else
     {
-        gnttab_entry_end(&g->table, ref, write);
-        return GNTST_bad_page;
+        int rc = p2m_pin(d, a->gfn, &a->mfn);
+
+        if ( rc )
+        {
+            gnttab_entry_end(&g->table, ref, write);
+            return rc == -EAGAIN ? GNTST_eagain : GNTST_bad_page;
+        }
     }
     *ret_mfn = a->mfn;
 
@@ -133,6 +140,23 @@ void gnttab_unuse(struct domain *d, uint32_t ref, bool write, uint64_t mfn)
         gnttab_entry_end(&d->gnttab->table, ref, write);
     }
     machine_unpin(&d->host->machine, mfn);
+}
+
+bool gnttab_wait_absent(struct conn *c, uint32_t domid,
+                        unsigned int *delay_ms)
+{
+    struct timespec ts = { .tv_nsec = *delay_ms * 1000000l };
+    struct domain *d = domain_find(c->host, domid);
+    bool go_on = d && !atomic_load(&d->dying) && *delay_ms < 256;
+
+    if ( go_on )
+    {
+        paging_notify(d);
+        nanosleep(&ts, NULL);
+        ++*delay_ms;
+    }
+    domain_put(d);
+    return go_on;
 }
 
 static int query_size(struct conn *c, uint64_t arg_va)

@@ -59,8 +59,7 @@ static void side_end(struct side *s)
     domain_put(s->d);
 }
 
-/* in, out: where the segment's local bytes are in the messages. */
-static int16_t copy_one(struct conn *c, const struct emu_gnt_copy *seg,
+static int16_t try_copy(struct conn *c, const struct emu_gnt_copy *seg,
                         uint8_t *in, uint8_t *out)
 {
     struct side src = { .ptr = in }, dst = { .ptr = out };
@@ -78,6 +77,26 @@ static int16_t copy_one(struct conn *c, const struct emu_gnt_copy *seg,
     pthread_mutex_unlock(&gnttab_lock);
 
     return st;
+}
+
+/* in, out: where the segment's local bytes are in the messages. */
+static int16_t copy_one(struct conn *c, const struct emu_gnt_copy *seg,
+                        uint8_t *in, uint8_t *out)
+{
+    unsigned int delay_ms = 1;
+    int16_t st;
+
+    for ( ; ; )
+    {
+        st = try_copy(c, seg, in, out);
+        if ( st != GNTST_eagain )
+            return st;
+        /* Whichever of the two it is. */
+        if ( !gnttab_wait_absent(c, seg->flags & EMU_GNT_COPY_SRC_REF ?
+                                 seg->src.domid : seg->dst.domid,
+                                 &delay_ms) )
+            return GNTST_bad_page;
+    }
 }
 
 int gnttab_copy_msg(struct conn *c, uint32_t len)

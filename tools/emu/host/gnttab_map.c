@@ -86,6 +86,7 @@ static int map_one(struct conn *c, struct gnt_mapping *map, uint32_t i,
                    const struct emu_gnt_ref *r)
 {
     struct domain *d = domain_find(c->host, r->domid);
+    unsigned int delay_ms = 1;
     int16_t st;
 
     if ( !d || !d->hvm )
@@ -93,9 +94,12 @@ static int map_one(struct conn *c, struct gnt_mapping *map, uint32_t i,
         domain_put(d);
         return -EINVAL;
     }
-    pthread_mutex_lock(&gnttab_lock);
-    st = gnttab_use(d, r->ref, map->write, &map->page[i].mfn);
-    pthread_mutex_unlock(&gnttab_lock);
+    do {
+        pthread_mutex_lock(&gnttab_lock);
+        st = gnttab_use(d, r->ref, map->write, &map->page[i].mfn);
+        pthread_mutex_unlock(&gnttab_lock);
+    } while ( st == GNTST_eagain &&
+              gnttab_wait_absent(c, r->domid, &delay_ms) );
     if ( st != GNTST_okay )
     {
         log_line("dom%u's grant %u can't be mapped %s: GNTST %d", r->domid,

@@ -31,6 +31,14 @@ int16_t gnttab_use(struct domain *d, uint32_t ref, bool write,
  */
 void gnttab_unuse(struct domain *d, uint32_t ref, bool write, uint64_t mfn);
 
+/*
+ * GNTST_eagain: domid's page is absent.  Wait as Linux does, a millisecond
+ * longer each time, holding no lock.  False: it has been long enough (33 s),
+ * or the domain is going; *delay_ms is 1 at first.
+ */
+bool gnttab_wait_absent(struct conn *c, uint32_t domid,
+                        unsigned int *delay_ms);
+
 /* gnttab_copy.c: EMU_GNTTAB_COPY. */
 int gnttab_copy_msg(struct conn *c, uint32_t len);
 

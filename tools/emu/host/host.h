@@ -10,7 +10,7 @@
  *   1  domain.lock          toolstack operations on a domain, one at a time
  *   2  evtchn.c's and gnttab.c's own locks
  *   3  domain.p2m_lock      rwlock: P2M and guest address space
- *   4  domain.dirty.lock    log-dirty state
+ *   4  domain.dirty.lock    log-dirty state; paging's locks
  *   5  host.dom_lock        the table of domains
  *   6  machine.lock         frame allocator
  *   7  domain.sched_lock    pause counts, shutdown state, vCPU states
@@ -51,6 +51,7 @@ enum dirty_mode
 
 struct domain;
 struct conn;
+struct paging_batch;
 
 struct host
 {
@@ -103,6 +104,9 @@ struct vcpu
     uint64_t deadline_us;
     uint64_t parked_us;          /* the cap is used up until then */
     bool has_run;                /* ever */
+    bool in_fault;               /* in the middle of a step, which waits */
+    unsigned int event_pauses;   /* by requests that are not answered */
+    bool room;                   /* the ring has room again: look */
     pthread_cond_t wake;
 
     atomic_bool kicked;          /* an event came since the step began */
@@ -148,8 +152,14 @@ struct p2m
 };
 
 #define P2M_FOREIGN 0x80000000u  /* a frame of the host's (grant table) */
+#define P2M_PAGING  0x40000000u  /* out of the guest's reach: see paging.h */
+#define P2M_ASKED   0x20000000u  /* the pager was asked for it */
+#define P2M_ABSENT  0x10000000u  /* no frame: mfn + 1 is what lies mapped
+                                  * there without being touchable, or 0 */
+#define P2M_FLAGS   0xf0000000u
 
 struct gnttab_domain;
+struct paging;
 struct domctl_state;
 
 struct domain
@@ -173,6 +183,7 @@ struct domain
     struct p2m p2m;
 
     struct dirty_log dirty;
+    struct paging *paging;       /* paging.c's, NULL for dom0 */
 
     /* accounting, under machine.lock */
     struct account acct;
@@ -234,16 +245,37 @@ void domain_shutdown(struct domain *d, unsigned int reason, bool wait);
 int domain_resume(struct domain *d);
 /* All its vCPUs together may use percent of one CPU; 0 = no cap. */
 void domain_cap(struct domain *d, unsigned int percent);
+/*
+ * A page that the vCPU touches is absent: what its thread does, in the middle
+ * of the step.  From vcpu_fault_begin() to vcpu_fault_end() it counts as
+ * stopped, with its step unfinished.  vcpu_fault_wait() returns when no
+ * request of its is unanswered (and, room: when there is room in the ring).
+ * Both leave the step for good, by a jump, if the domain goes.
+ */
+void vcpu_fault_begin(struct vcpu *v);
+void vcpu_fault_wait(struct vcpu *v, bool room);
+void vcpu_fault_end(struct vcpu *v);
+/* A request of it goes into the ring; was answered; there is room. */
+void vcpu_event_pause(struct vcpu *v);
+bool vcpu_event_paused(struct vcpu *v);
+void vcpu_event_unpause(struct vcpu *v);
+void vcpu_event_room(struct vcpu *v);
+/* The vCPU whose thread this is, or NULL. */
+struct vcpu *vcpu_current(void);
+/* Some vCPU is in the middle of a step: its context cannot be had. */
+bool domain_in_fault(struct domain *d);
 /* True while nothing steps: paused or shut down. */
 bool domain_is_stopped(struct domain *d);
 
 /* p2m.c */
 int p2m_init(struct domain *d);
 void p2m_done(struct domain *d);
-/* mfn of a gfn: 0 or -ENOENT (hole), -EINVAL (beyond).  Unlocked snapshot. */
+/* mfn of a gfn: 0 or -ENOENT (hole), -EINVAL (beyond), -EAGAIN (absent).
+ * Unlocked snapshot. */
 int p2m_lookup(struct domain *d, uint64_t gfn, uint64_t *ret_mfn);
 /* Look up and pin, so that the frame stays allocated until machine_unpin().
- * -ENOENT, -EINVAL.  For grant maps and foreign maps. */
+ * -ENOENT, -EINVAL; -EAGAIN: absent, and the pager has been asked;
+ * paging_notify() is due when no lock is held.  For grant maps. */
 int p2m_pin(struct domain *d, uint64_t gfn, uint64_t *ret_mfn);
 /* Pin num gfns at once: appends runs to *ret_runs (malloc'ed, *ret_nr). */
 int p2m_pin_runs(struct domain *d, const uint64_t *gfns, uint32_t num,
@@ -282,6 +314,7 @@ struct conn
     struct fmem *fmem;           /* fmem.c's: pins of this connection */
     void *evtchn;                /* evtchn.c's */
     void *gnttab;                /* gnttab.c's */
+    struct paging_batch *batch;  /* memop.c's, for a multicall */
     uint8_t *raw;                /* the request in hand: header, payload */
     size_t raw_size;
     uint8_t *buf;                /* its payload, 8-aligned */

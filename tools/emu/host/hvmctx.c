@@ -148,13 +148,31 @@ static int context_make(struct domain *d, struct context *x)
     return rc ? rc : context_add(x, HVM_SAVE_CODE(END), 0, NULL, 0);
 }
 
+/*
+ * Pause it between steps.  A vCPU that waits for an absent page is in the
+ * middle of one, which only this process can finish: -EBUSY.  (Xen, whose
+ * guests can be stopped at any instruction, does not refuse.)
+ */
+static int pause_between_steps(struct domain *d)
+{
+    domain_pause(d);
+    if ( !domain_in_fault(d) )
+        return 0;
+    domain_unpause(d);
+    log_line("dom%u: a vCPU waits for an absent page, in the middle of a "
+             "step: its context can't be had", d->domid);
+    return -EBUSY;
+}
+
 int hvm_context_get(struct conn *c, struct domain *d,
                     struct xen_domctl_hvmcontext *h)
 {
     struct context x = { NULL, 0, 0 };
     int rc;
 
-    domain_pause(d);
+    rc = pause_between_steps(d);
+    if ( rc )
+        return rc;
     rc = context_make(d, &x);
     domain_unpause(d);
     if ( rc )
@@ -182,7 +200,9 @@ int hvm_context_get_one(struct conn *c, struct domain *d,
     size_t at;
     int rc;
 
-    domain_pause(d);
+    rc = pause_between_steps(d);
+    if ( rc )
+        return rc;
     rc = context_make(d, &x);
     domain_unpause(d);
     for ( at = 0; !rc; at += sizeof(desc) + desc.length )
@@ -343,7 +363,10 @@ int hvm_context_set(struct conn *c, struct domain *d,
         rc = parse(d, data, h->size, &p);
     if ( !rc )
     {
-        domain_pause(d);
+        rc = pause_between_steps(d);
+    }
+    if ( !rc )
+    {
         rc = apply(d, &p);
         domain_unpause(d);
     }
@@ -366,6 +389,7 @@ int vcpu_context_get(struct conn *c, struct domain *d,
     vcpu_guest_context_t g;
     hvm_cpu cpu;
     struct vcpu *v;
+    int rc;
 
     if ( ctx->vcpu >= d->nr_vcpus )
         return -ESRCH;
@@ -373,7 +397,9 @@ int vcpu_context_get(struct conn *c, struct domain *d,
     if ( !v->initialised )
         return -ENODATA;
     memset(&g, 0, sizeof(g));
-    domain_pause(d);
+    rc = pause_between_steps(d);
+    if ( rc )
+        return rc;
 #define X(r, i) g.user_regs.r = v->regs.gpr[i];
     EACH_GPR(X)
 #undef X
@@ -405,7 +431,9 @@ int vcpu_context_set(struct conn *c, struct domain *d,
         if ( rc )
             return rc;
     }
-    domain_pause(d);
+    rc = pause_between_steps(d);
+    if ( rc )
+        return rc;
 #define X(r, i) v->regs.gpr[i] = g.user_regs.r;
     EACH_GPR(X)
 #undef X

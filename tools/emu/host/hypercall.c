@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xenctrl.h>
 #include <xen/features.h>
+#include <xen/memory.h>
 #include <xen/sched.h>
 #include <xen/version.h>
 
@@ -14,8 +15,9 @@
 #include "gnttab.h"
 #include "host.h"
 #include "hypercall.h"
+#include "paging.h"
 
-#define MAX_MULTICALL 64u
+#define MAX_MULTICALL 8192u
 
 int64_t unmodelled(struct conn *c, const char *what, uint64_t sub)
 {
@@ -177,6 +179,9 @@ static int64_t one(struct conn *c, uint64_t nr, const uint64_t *arg)
     const char *what = hypercall_name(nr);
     int rc = 0;
 
+    if ( c->batch && (nr != __HYPERVISOR_memory_op ||
+                      arg[0] != XENMEM_paging_op) )
+        paging_flush(c->batch);
     switch ( nr )
     {
     case __HYPERVISOR_domctl:
@@ -225,5 +230,9 @@ static int64_t one(struct conn *c, uint64_t nr, const uint64_t *arg)
 
 int64_t hypercall(struct conn *c, const struct emu_call *call)
 {
-    return one(c, call->nr, call->arg);
+    int64_t ret = one(c, call->nr, call->arg);
+
+    if ( c->batch )
+        paging_flush(c->batch);
+    return ret;
 }

@@ -28,5 +28,7 @@ const char *hvm_op_name(uint64_t sub);
 const char *sched_op_name(uint64_t sub);
 const char *evtchn_op_name(uint64_t sub);
 const char *shadow_op_name(uint32_t op);
+const char *paging_op_name(uint32_t op);
+const char *vm_event_op_name(uint32_t op);
 
 #endif

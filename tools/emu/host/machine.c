@@ -22,6 +22,7 @@
 #define PAGE_BYTES 4096u
 #define POISON     0xc2
 #define MAX_SLOTS  (1u << 20)
+#define MAX_RUNS   ((1u << 19) - 1)      /* a P2M entry holds any mfn + 1 */
 
 /* ---- run lists; lock held ----------------------------------------------- */
 
@@ -244,6 +245,36 @@ int machine_alloc_run(struct machine *m, struct slots *s, struct account *a,
         take(m, r, i);
     charge(m, a, RUN_FRAMES);
     *ret_mfn = r * RUN_FRAMES;
+    rc = 0;
+
+ out:
+    pthread_mutex_unlock(&m->lock);
+    return rc;
+}
+
+int machine_alloc_at(struct machine *m, struct slots *s, struct account *a,
+                     uint64_t gfn, uint64_t mfn)
+{
+    uint64_t slot = gfn / RUN_FRAMES;
+    uint32_t r = (uint32_t)(mfn / RUN_FRAMES);
+    unsigned int i = mfn % RUN_FRAMES;
+    struct run *run = &m->runs[r];
+    int rc;
+
+    pthread_mutex_lock(&m->lock);
+    rc = allowance(m, a) ? slots_reach(s, slot) : -ENOMEM;
+    if ( rc )
+        goto out;
+    rc = -EBUSY;
+    if ( frame_used(run, i) ||
+         (run->owner && (run->owner != s || run->slot != slot)) )
+        goto out;
+    if ( !run->nr_used && s->run[slot] == NO_RUN && i == gfn % RUN_FRAMES )
+        slot_assign(m, s, slot, r);
+    else if ( !run->nr_used )
+        run_break(m, r);
+    take(m, r, i);
+    charge(m, a, 1);
     rc = 0;
 
  out:
@@ -484,7 +515,7 @@ int machine_init(struct machine *m, uint64_t bytes, bool untouched)
     m->untouched = untouched;
     m->nr_runs = (uint32_t)(bytes / run_bytes);
     m->nr_frames = (uint64_t)m->nr_runs * RUN_FRAMES;
-    if ( !m->nr_runs || bytes / run_bytes > (1u << 21) )
+    if ( !m->nr_runs || bytes / run_bytes > MAX_RUNS )
         return -EINVAL;
     pthread_mutex_init(&m->lock, NULL);
 

@@ -95,6 +95,11 @@ int machine_alloc_run(struct machine *m, struct slots *s, struct account *a,
 /* nr (<= 512) consecutive frames for the host itself, no account. */
 int machine_alloc_host(struct machine *m, unsigned int nr, uint64_t *ret_mfn);
 
+/* This very frame for the gfn, as it lies mapped there already: 0, -ENOMEM,
+ * or -EBUSY when somebody else has it. */
+int machine_alloc_at(struct machine *m, struct slots *s, struct account *a,
+                     uint64_t gfn, uint64_t mfn);
+
 /* A further reference; the frame must have one. */
 void machine_pin(struct machine *m, uint64_t mfn);
 /* Drop a reference. */

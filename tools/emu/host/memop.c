@@ -3,12 +3,14 @@
  * memory_op.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <xenctrl.h>
 #include <xen/memory.h>
 
 #include "gnttab.h"
 #include "host.h"
 #include "hypercall.h"
+#include "paging.h"
 
 #define CHUNK           512u
 #define MAX_MAP_ENTRIES 128u
@@ -238,6 +240,46 @@ static int64_t remove_from_physmap(struct conn *c, uint64_t va)
     return rc;
 }
 
+/* ---- absent pages ------------------------------------------------------- */
+
+static int64_t paging(struct conn *c, uint64_t va)
+{
+    struct paging_batch *b = c->batch;
+    const void *buffer = NULL;
+    xen_mem_paging_op_t mpo;
+    struct domain *d;
+    int rc;
+
+    rc = copy_from_client(c, &mpo, va, sizeof(mpo));
+    if ( !rc && mpo.op > XENMEM_paging_op_prep )
+        rc = -ENOSYS;
+    if ( !rc )
+        rc = fault_check(c->host, c, "paging_op", paging_op_name(mpo.op));
+    if ( rc )
+        return rc;
+    if ( !b )
+        b = c->batch = calloc(1, sizeof(*b));
+    if ( !b )
+        return -ENOMEM;
+    /* The domain of the batch has a reference already. */
+    d = b->d && b->d->domid == mpo.domain ? domain_get(b->d)
+                                          : domain_find(c->host, mpo.domain);
+    if ( !d || atomic_load(&d->dying) )
+        rc = -ESRCH;
+    else if ( !d->hvm )
+        rc = -EPERM;
+    if ( !rc && mpo.op == XENMEM_paging_op_prep && mpo.buffer.p )
+    {
+        buffer = client_ptr(c, (uintptr_t)mpo.buffer.p, PAGE_SIZE);
+        if ( !buffer )
+            rc = -EINVAL;
+    }
+    if ( !rc )
+        rc = paging_op(b, d, mpo.op, mpo.gfn, buffer);
+    domain_put(d);
+    return rc;
+}
+
 int64_t do_memory_op(struct conn *c, uint64_t sub, uint64_t va)
 {
     switch ( sub )
@@ -273,6 +315,9 @@ int64_t do_memory_op(struct conn *c, uint64_t sub, uint64_t va)
 
     case XENMEM_remove_from_physmap:
         return remove_from_physmap(c, va);
+
+    case XENMEM_paging_op:
+        return paging(c, va);
 
     case XENMEM_get_vnumainfo:
         /* No vNUMA: as Xen says of a domain without. */

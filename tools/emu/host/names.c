@@ -84,6 +84,17 @@ static const struct name domctls[] = {
     N(XEN_DOMCTL_, gdbsx_domstatus),
 };
 
+static const struct name vm_event_ops[] = {
+    { XEN_VM_EVENT_ENABLE, "enable" },
+    { XEN_VM_EVENT_DISABLE, "disable" },
+    { XEN_VM_EVENT_RESUME, "resume" },
+};
+
+static const struct name paging_ops[] = {
+    N(XENMEM_paging_op_, nominate), N(XENMEM_paging_op_, evict),
+    N(XENMEM_paging_op_, prep),
+};
+
 static const struct name sysctls[] = {
     N(XEN_SYSCTL_, readconsole), N(XEN_SYSCTL_, tbuf_op),
     N(XEN_SYSCTL_, physinfo), N(XEN_SYSCTL_, sched_id),
@@ -170,3 +181,5 @@ const char *hvm_op_name(uint64_t sub) { return FIND(hvm_ops, sub); }
 const char *sched_op_name(uint64_t sub) { return FIND(sched_ops, sub); }
 const char *evtchn_op_name(uint64_t sub) { return FIND(evtchn_ops, sub); }
 const char *shadow_op_name(uint32_t op) { return FIND(shadow_ops, op); }
+const char *paging_op_name(uint32_t op) { return FIND(paging_ops, op); }
+const char *vm_event_op_name(uint32_t op) { return FIND(vm_event_ops, op); }

@@ -13,6 +13,7 @@
 
 #include "dirty.h"
 #include "host.h"
+#include "paging.h"
 
 #define BATCH RUN_FRAMES
 
@@ -30,7 +31,12 @@ static void entry_set(struct domain *d, uint64_t gfn, uint32_t e)
 
 static uint32_t entry_mfn(uint32_t e)
 {
-    return (e & ~P2M_FOREIGN) - 1;
+    return (e & ~P2M_FLAGS) - 1;
+}
+
+static bool entry_has_frame(uint32_t e)
+{
+    return e && !(e & P2M_ABSENT);
 }
 
 int p2m_init(struct domain *d)
@@ -87,6 +93,7 @@ static int va_map(struct domain *d, uint64_t gfn, uint64_t mfn, uint64_t nr)
               (off_t)(mfn * PAGE_SIZE)) == MAP_FAILED )
         return va_fail(d, gfn, nr);
     dirty_remapped(d, gfn, nr);
+    paging_mapped(d, gfn, nr);
     return 0;
 }
 
@@ -113,6 +120,8 @@ int p2m_lookup(struct domain *d, uint64_t gfn, uint64_t *ret_mfn)
     e = entry_get(d, gfn);
     if ( !e )
         return -ENOENT;
+    if ( e & P2M_PAGING )
+        return -EAGAIN;
     *ret_mfn = entry_mfn(e);
     return 0;
 }
@@ -125,6 +134,8 @@ int p2m_pin(struct domain *d, uint64_t gfn, uint64_t *ret_mfn)
     rc = p2m_lookup(d, gfn, ret_mfn);
     if ( !rc )
         machine_pin(&d->host->machine, *ret_mfn);
+    else if ( rc == -EAGAIN )
+        paging_ask(d, gfn);
     pthread_rwlock_unlock(&d->p2m_lock);
     return rc;
 }
@@ -142,8 +153,13 @@ int p2m_pin_runs(struct domain *d, const uint64_t *gfns, uint32_t num,
         uint64_t mfn = 0;
         int err = p2m_lookup(d, gfns[i], &mfn);
 
-        /* What privcmd's hypercall gives for a hole. */
-        if ( err )
+        /* What privcmd's hypercall gives for an absent page, for a hole. */
+        if ( err == -EAGAIN )
+        {
+            paging_ask(d, gfns[i]);
+            err = -ENOENT;
+        }
+        else if ( err )
             err = -EINVAL;
         if ( last && last->err == err &&
              (err || last->mfn + last->nr == mfn) )
@@ -166,6 +182,7 @@ int p2m_pin_runs(struct domain *d, const uint64_t *gfns, uint32_t num,
             machine_pin(&d->host->machine, mfn);
     }
     pthread_rwlock_unlock(&d->p2m_lock);
+    paging_notify(d);
     *ret_runs = runs;
     *ret_nr = nr;
     return 0;
@@ -203,8 +220,9 @@ static unsigned int enter(struct domain *d, const uint64_t *gfns,
         {
             uint32_t e = entry_get(d, gfns[k]);
 
-            if ( e )
+            if ( entry_has_frame(e) )
                 old[nr_old++] = entry_mfn(e);
+            paging_gone(d, e);
             entry_set(d, gfns[k], mfns[k] + 1);
         }
     }
@@ -316,11 +334,21 @@ long p2m_populate(struct domain *d, const uint64_t *gfns, unsigned int n,
     return done || !n ? (long)done : r;
 }
 
-/* A hole from now on, its frame still allocated; p2m_lock held. */
+struct taken
+{
+    uint32_t mfns[BATCH];        /* frames, still allocated */
+    unsigned int nr;
+    uint64_t drops[BATCH];       /* gfns that the pager had */
+    unsigned int nr_drops;
+};
+
+/* A hole from now on; p2m_lock held. */
 static unsigned int take_out(struct domain *d, const uint64_t *gfns,
-                             unsigned int n, uint32_t *ret_mfns)
+                             unsigned int n, struct taken *t)
 {
     unsigned int i, j, k;
+
+    t->nr = t->nr_drops = 0;
 
     for ( i = 0; i < n; i = j )
     {
@@ -331,12 +359,20 @@ static unsigned int take_out(struct domain *d, const uint64_t *gfns,
 
             if ( !e || (e & P2M_FOREIGN) )
                 break;
-            ret_mfns[j] = entry_mfn(e);
         }
         if ( j == i || va_hole(d, gfns[i], j - i) )
             break;
         for ( k = i; k < j; k++ )
+        {
+            uint32_t e = entry_get(d, gfns[k]);
+
+            if ( entry_has_frame(e) )
+                t->mfns[t->nr++] = entry_mfn(e);
+            if ( e & (P2M_ABSENT | P2M_ASKED) )
+                t->drops[t->nr_drops++] = gfns[k];
+            paging_gone(d, e);
             entry_set(d, gfns[k], 0);
+        }
     }
     d->p2m.nr_holes_made += i;
     return i;
@@ -345,14 +381,16 @@ static unsigned int take_out(struct domain *d, const uint64_t *gfns,
 long p2m_decrease(struct domain *d, const uint64_t *gfns, unsigned int n)
 {
     unsigned int done = 0, some, out;
-    uint32_t mfns[BATCH];
+    struct taken t;
 
     do {
         some = n - done < BATCH ? n - done : BATCH;
         pthread_rwlock_wrlock(&d->p2m_lock);
-        out = take_out(d, gfns + done, some, mfns);
+        out = take_out(d, gfns + done, some, &t);
         pthread_rwlock_unlock(&d->p2m_lock);
-        machine_free(&d->host->machine, &d->acct, mfns, out);
+        machine_free(&d->host->machine, &d->acct, t.mfns, t.nr);
+        if ( t.nr_drops )
+            paging_dropped(d, t.drops, t.nr_drops);
         done += out;
     } while ( out == some && done < n );
     return done || !n ? (long)done : -EINVAL;
@@ -375,11 +413,12 @@ int p2m_add_host_frame(struct domain *d, uint64_t gfn, uint64_t mfn)
         goto out;
     }
     machine_pin(m, mfn);
+    paging_gone(d, old);
     entry_set(d, gfn, (uint32_t)(mfn + 1) | P2M_FOREIGN);
 
  out:
     pthread_rwlock_unlock(&d->p2m_lock);
-    if ( old )
+    if ( entry_has_frame(old) )
     {
         uint32_t f = entry_mfn(old);
 
@@ -397,7 +436,7 @@ int p2m_remove(struct domain *d, uint64_t gfn)
     if ( gfn >= d->p2m.max_gfns )
         goto out;
     e = entry_get(d, gfn);
-    if ( !e )
+    if ( !e || (e & P2M_PAGING) )
         goto out;
     rc = va_hole(d, gfn, 1);
     if ( rc )
@@ -427,7 +466,10 @@ void p2m_free_all(struct domain *d)
 
         if ( !e )
             continue;
+        paging_gone(d, e);
         entry_set(d, gfn, 0);
+        if ( e & P2M_ABSENT )
+            continue;
         if ( e & P2M_FOREIGN )
         {
             machine_unpin(m, entry_mfn(e));

@@ -22,6 +22,8 @@
 #include "fault.h"
 #include "guest_hv.h"
 #include "host.h"
+#include "paging.h"
+#include "sched_priv.h"
 
 #define SIGSTACK_BYTES (64u << 10)
 #define VCPU_STACK     (1u << 20)
@@ -30,15 +32,29 @@
 
 static __thread struct vcpu *current_vcpu;
 
+struct vcpu *vcpu_current(void)
+{
+    return current_vcpu;
+}
+
 /* ---- guest faults ------------------------------------------------------- */
 
 static void on_fault(int sig, siginfo_t *si, void *uc)
 {
     struct vcpu *v = current_vcpu;
+    uintptr_t off;
+    int e = errno;
 
     (void)uc;
     if ( v && v->in_guest )
     {
+        off = (uintptr_t)si->si_addr - (uintptr_t)v->d->p2m.mem;
+        if ( off / PAGE_SIZE < v->d->p2m.max_gfns &&
+             paging_fault(v, off / PAGE_SIZE) )
+        {
+            errno = e;
+            return;
+        }
         v->in_guest = false;
         v->fault_addr = (uintptr_t)si->si_addr;
         siglongjmp(v->crash_jmp, sig);
@@ -102,7 +118,7 @@ static bool any_stepping(const struct domain *d)
     unsigned int i;
 
     for ( i = 0; i < d->nr_vcpus; i++ )
-        if ( d->vcpus[i]->stepping )
+        if ( d->vcpus[i]->stepping && !d->vcpus[i]->in_fault )
             return true;
     return false;
 }
@@ -134,7 +150,7 @@ static void begin_shutdown(struct domain *d, unsigned int reason)
 }
 
 /* Nothing steps any more: the shutdown is complete, say so.  No lock held. */
-static void finish_shutdown(struct domain *d)
+void sched_finish_shutdown(struct domain *d)
 {
     uint32_t port = 0;
     bool now;
@@ -165,7 +181,7 @@ void domain_shutdown(struct domain *d, unsigned int reason, bool wait)
     while ( wait && any_stepping(d) )
         pthread_cond_wait(&d->stopped, &d->sched_lock);
     pthread_mutex_unlock(&d->sched_lock);
-    finish_shutdown(d);
+    sched_finish_shutdown(d);
 }
 
 int domain_resume(struct domain *d)
@@ -232,7 +248,7 @@ static uint64_t cap_charge(struct domain *d, unsigned int percent,
 
 /* ---- the thread --------------------------------------------------------- */
 
-static bool runnable(const struct vcpu *v)
+bool vcpu_runnable(const struct vcpu *v)
 {
     const struct domain *d = v->d;
 
@@ -248,6 +264,11 @@ static enum guest_next run_steps(struct vcpu *v, uint64_t *ret_deadline_us)
     int sig;
 
     sig = sigsetjmp(v->crash_jmp, 0);
+    if ( sig == LEAVE_STEP )
+    {
+        unblock_faults();
+        return GUEST_AGAIN;
+    }
     if ( sig )
     {
         unblock_faults();
@@ -271,6 +292,8 @@ static enum guest_next run_steps(struct vcpu *v, uint64_t *ret_deadline_us)
               !atomic_load_explicit(&v->attention, memory_order_relaxed) );
     return next;
 }
+
+/* ---- waiting between steps ---------------------------------------------- */
 
 static void wait_for_event(struct vcpu *v)
 {
@@ -334,7 +357,7 @@ static void run_burst(struct vcpu *v)
     if ( stop )
     {
         pthread_mutex_unlock(&d->sched_lock);
-        finish_shutdown(d);
+        sched_finish_shutdown(d);
         pthread_mutex_lock(&d->sched_lock);
     }
 }
@@ -355,7 +378,7 @@ static void *vcpu_main(void *arg)
     pthread_mutex_lock(&d->sched_lock);
     while ( !v->quit )
     {
-        if ( !runnable(v) )
+        if ( !vcpu_runnable(v) )
             pthread_cond_wait(&v->wake, &d->sched_lock);
         else if ( v->parked_us )
             wait_parked(v);

@@ -49,4 +49,7 @@ struct scan_arg
 
 #define SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
 
+/* A userfaultfd with these UFFD_FEATURE_*, or -errno. */
+int uffd_open(uint64_t features);
+
 #endif

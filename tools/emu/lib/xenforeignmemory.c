@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include <xenforeignmemory.h>
 #include <xentoollog.h>
@@ -204,6 +205,33 @@ static int64_t ask(xenforeignmemory_handle *f, uint32_t dom, int prot,
     return id;
 }
 
+/*
+ * The same, but as long as a page is absent (-ENOENT) ask again, every 100 us
+ * as Xen's library does: it returns when the pager has placed them all.
+ */
+static int64_t ask_present(xenforeignmemory_handle *f, uint32_t dom, int prot,
+                           size_t pages, const xen_pfn_t *arr,
+                           struct emu_run **ret_runs, uint32_t *ret_nr)
+{
+    const struct timespec pause = { .tv_nsec = 100000 };
+    int64_t id;
+    uint32_t i;
+
+    for ( ; ; )
+    {
+        id = ask(f, dom, prot, pages, arr, ret_runs, ret_nr);
+        for ( i = 0; id >= 0 && i < *ret_nr; i++ )
+            if ( (*ret_runs)[i].err == -ENOENT )
+                break;
+        if ( id < 0 || i == *ret_nr )
+            return id;
+        give_back(f, (uint64_t)id);
+        free(*ret_runs);
+        *ret_runs = NULL;
+        nanosleep(&pause, NULL);
+    }
+}
+
 /* First failure, or 0; fills err[] if given. */
 static int errors(const struct emu_run *runs, uint32_t nr, int *err)
 {
@@ -358,7 +386,7 @@ void *xenforeignmemory_map2(xenforeignmemory_handle *fmem, uint32_t dom,
     int e;
 
     emu_trace("map", pages);
-    id = ask(fmem, dom, prot, pages, arr, &runs, &nr);
+    id = ask_present(fmem, dom, prot, pages, arr, &runs, &nr);
     if ( id < 0 )
     {
         errno = (int)-id;

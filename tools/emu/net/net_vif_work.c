@@ -64,19 +64,8 @@ const struct net_ring_ops net_vif_ring_ops = {
  */
 void net_vif_announce(struct net_vif *v)
 {
-    struct net_rarp f = {
-        .eth.dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
-        .eth.type = { NET_TYPE_RARP >> 8, NET_TYPE_RARP & 0xff },
-        .hw_type = { 0, 1 },
-        .proto_type = { 8, 0 },
-        .hw_len = NET_MAC_LEN,
-        .proto_len = 4,
-        .op = { 0, NET_RARP_REQUEST },
-    };
+    struct net_rarp f = net_rarp_of(v->mac);
 
-    memcpy(f.eth.src, v->mac, NET_MAC_LEN);
-    memcpy(f.sender_mac, v->mac, NET_MAC_LEN);
-    memcpy(f.target_mac, v->mac, NET_MAC_LEN);
     if ( v->fd >= 0 )
         net_port_send(v->fd, &f, sizeof(f));
 }

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+# shellcheck shell=bash disable=SC2034
+#
+# What each bench is: the guest's memory and work, on which hosts, and which
+# subjects can take part.  One place for the emulated hosts and for QEMU.
+
+precopy_all="xmig stock-free stock-mapped raw-tcp raw-tcp-mapped
+    qemu qemu-multifd"
+postcopy_all="xmig xmig-hybrid empty-switch qemu qemu-preempt"
+wan_all="xmig xmig-4 link one-stream"
+
+# bench_set BENCH: mib fill_mib zero_percent work_mib rate_mib order untouched
+# probe known delay_ms (rate_mib in MiB/s, 0: nothing is rewritten; probe: QEMU's guest
+# notes how long its accesses take; known: its subjects; delay_ms: one way, of a link at 1 Gbit/s between
+# the hosts, or nothing for the loopback).
+bench_set() {
+    mib=$guest_mib zero_percent=0 work_mib=0 rate_mib=0 untouched=''
+    known=$precopy_all order=sequential probe=0 delay_ms=''
+    case $1 in
+    precopy-idle) ;;
+    precopy-halfzero) zero_percent=50 ;;
+    # 614 MB of 1 GiB, rewritten at 400 MiB/s; the same shares of another size.
+    precopy-dirty)
+        mib=$((guest_mib / 2)) rate_mib=400
+        work_mib=$((mib * 614 / 1024)) ;;
+    precopy-scale-*)
+        mib=$((${1##*-} * 1024)) known="xmig stock-mapped"
+        # Touched hosts have all of it, twice; the rest of a machine needs
+        # some, too.
+        [ $((2 * mib + 2048)) -lt "$(available_mib)" ] || untouched=1 ;;
+    wan-*) delay_ms=${1#wan-} known=$wan_all ;;
+    postcopy-idle) known=$postcopy_all ;;
+    postcopy-dirty)
+        mib=$((guest_mib / 2)) rate_mib=400 known=$postcopy_all
+        work_mib=$((mib * 614 / 1024)) ;;
+    # Downtime is to depend little on memory.
+    postcopy-small) mib=256 known="xmig empty-switch" ;;
+    postcopy-large) mib=8192 known="xmig empty-switch" ;;
+    # All of it is visited at random, slowly: what a fault costs.
+    postcopy-fault-*)
+        mib=$((guest_mib / 2)) rate_mib=16 order=random probe=1
+        work_mib=$((mib * 90 / 100))
+        known="xmig raw-pingpong host-fault"
+        if [ "$1" = postcopy-fault-loop ]; then
+            known+=" qemu qemu-preempt"
+        else
+            delay_ms=${1##*-}
+        fi ;;
+    *) fail "no such bench: $1" ;;
+    esac
+    fill_mib=$((mib * 94 / 100 - work_mib))
+    # What a host that has no memory of its own can't hold is left unfilled.
+    [ -z "$untouched" ] || fill_mib=$((mib / 16))
+}
+
+# Why a bench can't run here; nothing when it can.
+bench_obstacle() {
+    local need=$((2 * mib + 1024))
+    [ -z "$untouched" ] || need=$((mib + mib / 4 + 1024))
+    if [ "$need" -ge "$(available_mib)" ]; then
+        echo "needs $need MiB of memory, $(available_mib) are free"
+    elif [ -n "$delay_ms" ] && [ ! -c /dev/net/tun ]; then
+        echo "needs /dev/net/tun"
+    fi
+}
+
+available_mib() { awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo; }
+
+empty_cfg() {               # a guest without anything to move
+    cat <<END
+name    = "empty"
+type    = "pvh"
+memory  = 64
+vcpus   = 1
+kernel  = "builtin"
+extra   = "program=idle"
+END
+}
+
+guest_cfg() {               # the emulated host's guest, as bench_set said
+    local extra="program=idle fill=${fill_mib}M"
+    [ "$rate_mib" = 0 ] || extra="program=dirty size=${work_mib}M \
+rate=${rate_mib}M order=$order fill=${fill_mib}M"
+    [ "$probe" = 0 ] || extra+=" slow=25us publish=200ms"
+    # The walk that judges touches every page: not while they are fetched.
+    case $known in
+    *xmig-hybrid* | *raw-pingpong*) extra+=" verify-delay=15s" ;;
+    esac
+    [ "$zero_percent" = 0 ] || extra+=" zero=$zero_percent"
+    cat <<END
+name    = "bench"
+type    = "pvh"
+memory  = $mib
+vcpus   = 1
+kernel  = "builtin"
+extra   = "$extra"
+END
+}

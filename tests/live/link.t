@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-only
+#
+# The link emulator (docs/link.md): it delays, loses, changes while it runs and
+# tidies up; and a migration over a long line, which takes larger buffers than
+# it would take over a short one.
+# Timeout: 240
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/migrate.sh"
+need_root 'network namespaces'
+[ -c /dev/net/tun ] || skip_all 'needs /dev/net/tun'
+LINK=$B/bin/xmig-link
+L=$WORK/link
+
+"$LINK" start "$L" --delay 20 --rate 1000 2>"$WORK/link.err"
+case $? in
+0) ;;
+77) skip_all "network namespaces can not be made here: $(cat "$WORK/link.err")" ;;
+*) bail 'the link does not start' "$(cat "$WORK/link.err")" ;;
+esac
+trap 'rc=$?; "$LINK" stop "$L" >/dev/null 2>&1; (exit $rc); cleanup' EXIT
+link_pid=$(cat "$L/pid") here_ns=$(cat "$L/here")
+here() { "$LINK" run "$L" here -- "$@"; }
+there() { "$LINK" run "$L" there -- "$@"; }
+word() { "$LINK" show "$L" | grep "^$1 " | grep -o "\b$2=[0-9.]*" | cut -d = -f 2; }
+
+# ---- packets -------------------------------------------------------------------
+"$LINK" run "$L" there -- python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.77.0.2", 7))
+print("up", flush=True)
+while True:
+    data, peer = s.recvfrom(65536)
+    s.sendto(data, peer)' >"$WORK/echo.out" 2>&1 &
+children+=($!)
+check 'something listens there' until_ok 20 grep -q up "$WORK/echo.out"
+# The shortest of some round trips, in ms; "lost" if none came back.
+round_trip() {
+    here python3 -c '
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+best = None
+for i in range(3):
+    t = time.monotonic()
+    s.sendto(b"x" * 100, ("10.77.0.2", 7))
+    try:
+        s.recv(1000)
+    except socket.timeout:
+        break
+    t = (time.monotonic() - t) * 1000
+    best = t if best is None or t < best else best
+print("lost" if best is None else int(best))'
+}
+rtt=$(round_trip)
+check "a round trip takes twice 20 ms, at least ($rtt ms)" [ "$rtt" -ge 40 ]
+check 'the delay changes while it runs' "$LINK" set "$L" delay=5 there.delay=50
+rtt=$(round_trip)
+check "and a round trip with it ($rtt ms)" [ "$rtt" -ge 55 ]
+check 'all is lost when it should be' "$LINK" set "$L" here.loss=100
+same 'it is' "$(round_trip)" lost
+check 'which is counted' [ "$(word here lost)" -ge 1 ]
+same 'the other way loses nothing' "$(word there lost)" 0
+wrong() { ! "$LINK" set "$L" "$1" 2>>"$WORK/link.err"; }
+check 'what is no parameter is refused' wrong speed=1
+check 'and what is out of range' wrong loss=101
+check 'a bad option, too' wrong here.delay=-1
+check 'all is well again' "$LINK" set "$L" loss=0 delay=10
+
+# ---- a migration -----------------------------------------------------------------
+host_start a --memory 96
+host_start b --memory 96
+boot a w 'program=dirty size=8M rate=4M order=random publish=200ms' 48 1
+"$LINK" run "$L" there -- "$EMU" run "$WORK/b" -- "$XMIG" receive --once \
+    --listen 10.77.0.2:8002 >"$WORK/receive.out" 2>&1 &
+receiver=$!
+children+=("$receiver")
+there_listens() { there cat /proc/net/tcp | grep -q ':1F42 00000000:0000 0A'; }
+check 'it receives there' until_ok 20 there_listens
+here "$EMU" run "$WORK/a" -- "$XMIG" -vvv migrate --json w 10.77.0.2:8002 \
+    >"$WORK/migrate.out" 2>&1
+same 'it moves over a line of 20 ms' $? 0 || logs
+wait "$receiver"
+dom=$(domid_of b w)
+matches 'and is well there' "$(await b "$dom" 'data/verdict=ok*' 60)" \
+    'resumes=1 '
+lanes=$(grep -oE 'round trip [0-9]+ us: [0-9]+ lanes, send buffers of [0-9]+' "$WORK/migrate.out")
+matches "it saw the long line and took larger buffers ($lanes)" "$lanes" \
+    'us: [1-4] lanes, send buffers of [1-9]' || logs
+check 'some pages went twice' [ "$(figure dirty-sync-count)" -ge 2 ]
+
+check 'the line becomes slower' "$LINK" set "$L" rate=200
+"$LINK" run "$L" here -- "$EMU" run "$WORK/a" -- "$XMIG" -v receive --once \
+    --listen 10.77.0.1:8002 >"$WORK/receive.out" 2>&1 &
+receiver=$!
+children+=("$receiver")
+here_listens() { here cat /proc/net/tcp | grep -q ':1F42 00000000:0000 0A'; }
+check 'it receives here' until_ok 20 here_listens
+there "$EMU" run "$WORK/b" -- "$XMIG" -v migrate --postcopy --json w 10.77.0.1:8002 \
+    >"$WORK/migrate.out" 2>&1
+same 'by post-copy it moves back' $? 0 || logs
+wait "$receiver"
+dom=$(domid_of a w)
+matches 'and is well here' "$(await a "$dom" 'data/verdict=ok*' 60)" \
+    'resumes=2 '
+read -r placed dropped < <(sed -nE \
+    's/.*post-copy: ([0-9]+) pages placed, ([0-9]+) dropped.*/\1 \2/p' "$WORK/receive.out")
+# Of so few pages a round trip's worth is a part.
+check "few came twice ($dropped of $placed)" [ "$dropped" -le $((placed / 30)) ]
+diag "$(word there dropped) packets were dropped"
+
+# ---- the end ---------------------------------------------------------------------
+check 'it stops when told to' "$LINK" stop "$L"
+check 'nothing is left of it' [ ! -e "$L" ]
+check 'nor of its namespaces' [ ! -e "/run/netns/$here_ns" ]
+until_ok 10 [ ! -d "/proc/$link_pid" ]
+check 'nor of its process' [ ! -d "/proc/$link_pid" ]
+check 'another starts' "$LINK" start "$L"
+link_pid=$(cat "$L/pid") here_ns=$(cat "$L/here")
+kill -TERM "$link_pid"
+ended() { [ ! -e "$L" ] && [ ! -e "/run/netns/$here_ns" ]; }
+check 'SIGTERM ends it as well' until_ok 10 ended
+done_testing
