@@ -75,6 +75,11 @@ matches 'nothing left: its memory is right' "$(right b "$dom")" 'resumes=1 '
 destroy b "$dom"
 kind timeout 'program=dirty size=24M order=random fill=16M' 2 \
     --timeout 1 --timeout-postcopy --bandwidth 16 --downtime-limit 1
+# But for the answers and a tenth of a second's worth.
+capped=$(($(figure transferred) - ($(part demanded) + $(part neighbours)) * 4200))
+least=$((capped * 1000 / (16 << 20) - 100))
+check "timeout: the push keeps to the cap ($(figure total-time) of $least ms)" \
+    [ "$(figure total-time)" -ge $least ]
 
 receive b -- --once
 boot a w "$greedy publish=100ms" 64 2

@@ -79,29 +79,15 @@ static int send_page(struct push *p, uint64_t gfn)
     return rc ? rc : send_run(p, gfn, 1, kind, page);
 }
 
-/*
- * It was taken before: will it be there soon, by itself?  What is under way
- * on the network a second one could not overtake, and of what is not there
- * is little; but a lane that has yet to write it may be held back by the cap.
- * On a long link much is under way, and waits for what was lost before it.
- */
-static bool comes_soon(struct push *p, uint64_t gfn)
-{
-    struct push_lane *l = &p->lanes[gfn_lane(gfn, p->s->nr_lanes)];
-
-    if ( p->far )
-        return false;
-
-    return !opt_u64(p->s->opts, NULL, "bandwidth") ||
-           gfn < atomic_load(&l->first) || gfn >= atomic_load(&l->end);
-}
-
 static int answer(struct push *p, uint64_t gfn, bool idle)
 {
     p->requests += !idle;
     if ( claimset_take(&p->left, gfn) )
         p->demanded++;
-    else if ( !idle && comes_soon(p, gfn) )
+    /* What is under way on the network a second one could not overtake, and
+     * of what is not there is little.  On a long link much is under way, and
+     * waits for what was lost before it. */
+    else if ( !idle && !p->far )
         return 0;
     else
         p->duplicates++;

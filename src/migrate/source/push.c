@@ -21,6 +21,8 @@
  * be. */
 #define LOOK_US  (50 * US_PER_MS)
 #define QUEUE_US (5 * US_PER_MS)
+/* The cap may be set anew meanwhile. */
+#define CAP_US   (100 * US_PER_MS)
 /* Nothing is learned from a lane that hardly moves. */
 #define PACE_LEAST_BPS (1u << 20)
 
@@ -144,16 +146,32 @@ static int claim(struct push_lane *l, const struct gfn_run *span)
 
 static int push_span(struct push_lane *l, const struct gfn_run *span)
 {
-    int rc;
+    struct chan *c = l->p->cfg.lanes[l->lane]->chan;
+    uint64_t before = chan_bytes_written(c);
+    int rc = claim(l, span);
 
-    atomic_store(&l->first, span->first);
-    atomic_store(&l->end, span->first + span->count);
-    rc = claim(l, span);
     if ( !rc )
         rc = l->out->ops->window(l->out, &l->view);
-    atomic_store(&l->end, 0);
+    bucket_take(l->p->cfg.bucket, chan_bytes_written(c) - before);
 
     return rc;
+}
+
+/*
+ * The cap is waited for before pages are claimed: one that is claimed goes at
+ * once, so that nobody has to send it a second time.
+ */
+static int wait_bandwidth(struct push *p)
+{
+    uint64_t wait_us;
+    int rc = -ETIMEDOUT;
+
+    while ( rc == -ETIMEDOUT &&
+            (wait_us = bucket_take(p->cfg.bucket, 0)) > 0 )
+        rc = cancel_poll(p->s->stop, -1, 0,
+                         deadline_in(wait_us < CAP_US ? wait_us : CAP_US));
+
+    return rc == -ETIMEDOUT ? cancel_check(p->s->stop) : rc;
 }
 
 /*
@@ -206,7 +224,7 @@ static int push_lane(struct push_lane *l)
     out->ops->round(out, p->round);
     while ( !rc )
     {
-        rc = cancel_check(p->s->stop);
+        rc = wait_bandwidth(p);
         if ( rc )
             return rc;
         if ( !prepage_next(&p->order, &l->order, BATCH_PAGES, &span) )
@@ -371,7 +389,11 @@ void push_start(struct push *p)
     unsigned int i;
 
     for ( i = 0; i < p->s->nr_lanes; i++ )
+    {
         chan_tune(chan_out_fd(p->cfg.lanes[i]->chan), &t);
+        /* see wait_bandwidth() */
+        chan_set_bucket(p->cfg.lanes[i]->chan, NULL);
+    }
     push_flag(p, &p->started);
 }
 

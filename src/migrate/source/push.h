@@ -40,6 +40,7 @@ struct push_config
     struct conn **lanes;         /* borrowed; nr_lanes of the session; nobody
                                     else uses them from push_start() on */
     struct conn *faults;         /* borrowed */
+    struct bucket *bucket;       /* the lanes' cap; borrowed */
     unsigned int neighbours;     /* at most, 0 = none */
     bool prepaging;
     bool find_zeros;
@@ -93,8 +94,6 @@ struct push_lane
     struct window view;          /* what is sent next */
     /* see keep_queue_short() */
     uint64_t looked_us, acked_bytes, begin_us, begin_bytes, rate_bps;
-    /* The span that is being written; read by the responder. */
-    _Atomic uint64_t first, end;
 };
 
 struct push

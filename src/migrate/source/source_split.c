@@ -42,6 +42,7 @@ int split_open(struct source *src)
     struct push_config cfg = {
         .lanes = src->lanes,
         .faults = src->faults,
+        .bucket = &src->bucket,
         .neighbours = (unsigned int)opt_u64(s->opts, NULL,
                                             "fault-neighbours"),
         .find_zeros = (s->caps & WIRE_CAP_ZERO) &&
