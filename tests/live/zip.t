@@ -96,4 +96,23 @@ more 'random pages: next to nothing was compressed' 500 "$(of compression pages)
 more 'random pages: no more bytes than there are' \
     $(($(figure normal) * 4096 * 102 / 100)) "$(figure transferred)"
 matches 'random pages: right' "$(await b "$dom" 'data/verdict=ok*' 60)" 'resumes=1 '
+
+# It writes to a row of each page, faster than the link takes whole ones: its
+# pages do not compress, and only what has changed of them gets across in time.
+"$EMU" destroy "$WORK/b" "$dom" || bail 'destroy failed'
+boot a c 'program=dirty size=16M rate=24M fill=16M same=100 publish=200ms' 64 1
+for how in '--compressed' '--comp-methods delta'; do
+    here=b there=a
+    [ "$how" != --compressed ] || here=a there=b
+    # shellcheck disable=SC2086 # two words
+    move $here $there c $how --bandwidth 16 --max-iters 40
+    same "$how pays by itself: it moves" $status 0 || logs
+    more "$how pays by itself: pages are told as changes" \
+        "$(of xbzrle-cache pages)" 1000
+    more "$how pays by itself: so it comes to an end" 40 \
+        "$(figure dirty-sync-count)"
+    more "$how pays by itself: which is short" 300000 "$(figure downtime-us)"
+    matches "$how pays by itself: its memory is right" \
+        "$(await $there "$dom" 'data/verdict=ok*' 60)" 'resumes='
+done
 done_testing

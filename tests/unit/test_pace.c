@@ -126,6 +126,30 @@ static void a_slow_link_gets_coded_pages(void **state)
     }
 }
 
+/* Deltas: there is nothing to compress aside.  They gain nothing for a while,
+ * are left, and are tried again. */
+static void what_cannot_be_sampled_is_tried_again(void **state)
+{
+    const struct pace_config cfg = { .lanes = 1, .threads = 1,
+                                     .guess_bps = 2000 * MB,
+                                     .guess_ratio = 0.5 };
+    struct world w = usual;
+
+    (void)state;
+    w.threads = 1;
+    w.thread_bps[0] = 2000 * MB;
+    w.ratio[0] = 1;
+    open_world(&w, 100 * MB);
+    pace_init(&w.p, &cfg);
+    send(&w, GIB / 4);
+    assert_true(w.coded > 0 && w.coded < w.sent / 2);
+    assert_false(w.p.on);
+    w.ratio[0] = 0.05;
+    send(&w, GIB);
+    assert_true(w.p.on);
+    assert_true(w.coded > w.sent / 2);
+}
+
 static void a_fast_link_is_left_alone(void **state)
 {
     struct world w = usual;
@@ -266,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slow_link_gets_coded_pages),
+        cmocka_unit_test(what_cannot_be_sampled_is_tried_again),
         cmocka_unit_test(a_fast_link_is_left_alone),
         cmocka_unit_test(pages_that_do_not_compress_are_left_alone),
         cmocka_unit_test(it_never_costs_more_than_a_few_percent),

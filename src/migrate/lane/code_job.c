@@ -54,7 +54,7 @@ void code_job_begin(struct code_job *job, uint32_t round)
     job->round = round;
     job->nr_whole = job->nr_delta = job->nr_data = 0;
     job->delta_bytes = 0;
-    job->page_bytes = job->new_bytes = 0;
+    job->page_bytes = job->miss_bytes = 0;
     job->out_bytes = job->plain_bytes = job->packed_bytes = 0;
     job->us = 0;
 }

@@ -30,7 +30,7 @@ struct code_job
     uint32_t nr_data;            /* pages in data */
     size_t delta_bytes;
     uint64_t page_bytes;         /* of the guest: data and deltas */
-    uint64_t new_bytes;          /* of pages that the cache takes in */
+    uint64_t miss_bytes;         /* of pages that the cache does not have */
     struct wire_run whole[JOB_RUNS], delta[JOB_RUNS];
     uint8_t *data;               /* pages; then room for the deltas */
     uint8_t *deltas;

@@ -116,8 +116,22 @@ static unsigned int nr_cpus(void)
 
 /* ---- Making one --------------------------------------------------------- */
 
-static void begin_pace(struct coder *c, const struct session *s, int level,
-                       unsigned int threads)
+static void begin_deltas(struct coder *c, const struct session *s)
+{
+    const struct pace_config cfg = {
+        .lanes = s->nr_lanes,
+        .threads = s->nr_lanes,
+        .always = opt_bool(s->opts, NULL, "comp-always"),
+        .guess_bps = DELTA_BPS,
+        .guess_ratio = DELTA_RATIO,
+    };
+
+    pace_init(&c->delta_pace, &cfg);
+    c->delta = c->delta_pace.on;
+}
+
+static void begin_packing(struct coder *c, const struct session *s, int level,
+                          unsigned int threads)
 {
     struct pace_config cfg = {
         .lanes = s->nr_lanes,
@@ -125,13 +139,7 @@ static void begin_pace(struct coder *c, const struct session *s, int level,
         .always = opt_bool(s->opts, NULL, "comp-always"),
     };
 
-    if ( c->method == ZIP_NONE )
-    {
-        cfg.threads = s->nr_lanes;
-        cfg.guess_bps = DELTA_BPS;
-        cfg.guess_ratio = DELTA_RATIO;
-    }
-    else if ( level )
+    if ( level )
     {
         cfg.levels[0] = level;
         cfg.nr_levels = 1;
@@ -147,8 +155,8 @@ static void begin_pace(struct coder *c, const struct session *s, int level,
         cfg.levels[0] = ZLIB_LEVEL;
         cfg.nr_levels = 1;
     }
-    pace_init(&c->pace, &cfg);
-    c->on = c->pace.on;
+    pace_init(&c->pack_pace, &cfg);
+    c->pack = c->pack_pace.on;
 }
 
 static void tell(const struct coder *c, struct session *s)
@@ -199,7 +207,10 @@ int coder_new(struct session *s, struct coder **ret_c)
         return err_set(s->err, rc, "set up %u threads that compress: %s",
                        threads, err_text(rc));
     }
-    begin_pace(c, s, w.level, threads);
+    if ( w.method )
+        begin_packing(c, s, w.level, threads);
+    if ( c->cache_bytes )
+        begin_deltas(c, s);
     tell(c, s);
     *ret_c = c;
 
@@ -224,35 +235,55 @@ void coder_no_deltas(struct coder *c)
 /* ---- What lanes tell ---------------------------------------------------- */
 
 /* Under lock: lanes act on it from their next slice on. */
-static void heed(struct coder *c)
+static void heed(struct coder *c, const struct pace *p, _Atomic bool *on,
+                 const char *what)
 {
-    const struct pace *p = &c->pace;
-
-    if ( c->on == p->on )
+    if ( *on == p->on )
         return;
-    c->on = p->on;
-    LOG_INFO(c->logger, "pages go %s: the link takes %.0f MiB/s, a thread "
-             "codes %.0f MiB/s to %.0f %%", p->on ? "coded" : "as they are",
+    *on = p->on;
+    LOG_INFO(c->logger, "%s%s: the link takes %.0f MiB/s, a thread codes "
+             "%.0f MiB/s to %.0f %%", p->on ? "" : "no ", what,
              p->plain_bps / (1 << 20), p->code_bps / (1 << 20),
              p->ratio * 100);
 }
 
+static void heed_both(struct coder *c)
+{
+    heed(c, &c->pack_pace, &c->pack, "compression");
+    heed(c, &c->delta_pace, &c->delta, "deltas");
+}
+
 void coder_plain(struct coder *c, uint64_t page_bytes, uint64_t busy_us)
 {
+    uint64_t now = clock_now_us();
+
     pthread_mutex_lock(&c->lock);
-    pace_plain(&c->pace, clock_now_us(), page_bytes, busy_us);
-    heed(c);
+    if ( c->pool )
+        pace_plain(&c->pack_pace, now, page_bytes, busy_us);
+    if ( c->cache_bytes )
+        pace_plain(&c->delta_pace, now, page_bytes, busy_us);
+    heed_both(c);
     pthread_mutex_unlock(&c->lock);
 }
 
-void coder_coded(struct coder *c, const struct pace_work *w)
+static void count(struct coder *c, struct pace *p, const struct pace_work *w)
 {
     c->content_bytes += w->page_bytes;
     c->wire_bytes += w->wire_bytes;
     pthread_mutex_lock(&c->lock);
-    pace_coded(&c->pace, clock_now_us(), w);
-    heed(c);
+    pace_coded(p, clock_now_us(), w);
+    heed_both(c);
     pthread_mutex_unlock(&c->lock);
+}
+
+void coder_packed(struct coder *c, const struct pace_work *w)
+{
+    count(c, &c->pack_pace, w);
+}
+
+void coder_deltas(struct coder *c, const struct pace_work *w)
+{
+    count(c, &c->delta_pace, w);
 }
 
 int coder_wants_sample(struct coder *c)
@@ -260,8 +291,8 @@ int coder_wants_sample(struct coder *c)
     int level = PACE_NO_LEVEL;
 
     pthread_mutex_lock(&c->lock);
-    if ( pace_wants_sample(&c->pace) )
-        level = pace_level(&c->pace);
+    if ( pace_wants_sample(&c->pack_pace) )
+        level = pace_level(&c->pack_pace);
     pthread_mutex_unlock(&c->lock);
 
     return level;
@@ -271,7 +302,7 @@ void coder_sample(struct coder *c, uint64_t plain_bytes, uint64_t coded_bytes,
                   uint64_t us)
 {
     pthread_mutex_lock(&c->lock);
-    pace_sample(&c->pace, plain_bytes, coded_bytes, us);
+    pace_sample(&c->pack_pace, plain_bytes, coded_bytes, us);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -280,7 +311,7 @@ int coder_level(struct coder *c)
     int level;
 
     pthread_mutex_lock(&c->lock);
-    level = pace_level(&c->pace);
+    level = pace_level(&c->pack_pace);
     pthread_mutex_unlock(&c->lock);
 
     return level;
@@ -291,7 +322,7 @@ int coder_trial_level(struct coder *c)
     int level;
 
     pthread_mutex_lock(&c->lock);
-    level = pace_trial_level(&c->pace);
+    level = pace_trial_level(&c->pack_pace);
     pthread_mutex_unlock(&c->lock);
 
     return level;
@@ -301,7 +332,7 @@ void coder_trial(struct coder *c, uint64_t bytes, uint64_t us,
                  uint64_t trial_bytes, uint64_t trial_us)
 {
     pthread_mutex_lock(&c->lock);
-    pace_trial(&c->pace, clock_now_us(), bytes, us, trial_bytes, trial_us);
+    pace_trial(&c->pack_pace, clock_now_us(), bytes, us, trial_bytes, trial_us);
     pthread_mutex_unlock(&c->lock);
 }
 

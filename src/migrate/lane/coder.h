@@ -14,7 +14,7 @@
 struct coder
 {
     /* set at the start, then read-only */
-    enum zip_method method;      /* NONE: deltas alone */
+    enum zip_method method;      /* NONE: no compression */
     struct code_pool *pool;      /* NULL with NONE */
     unsigned int threads;        /* in it */
     struct xentoollog_logger *logger;
@@ -23,12 +23,14 @@ struct coder
     unsigned int delta_limit;    /* a longer one is not worth it */
 
     /* read by all */
-    _Atomic bool on;             /* code; else pages go as they are */
+    _Atomic bool pack;           /* compress */
+    _Atomic bool delta;          /* also where nothing is compressed */
     _Atomic bool no_deltas;
 
     pthread_mutex_t lock;
     /* under lock */
-    struct pace pace;
+    struct pace pack_pace;       /* with a pool */
+    struct pace delta_pace;      /* with a cache; of deltas alone */
 
     /* figures; written by all lanes */
     _Atomic uint64_t compressed_pages, compressed_bytes, busy;
@@ -50,9 +52,11 @@ void coder_free(struct coder *c);
  * was sent: no deltas any more. */
 void coder_no_deltas(struct coder *c);
 
-/* Lanes tell what they have done, see pace.h. */
+/* Lanes tell what they have done, see pace.h: pages that went as they are;
+ * that were compressed, with deltas among them; deltas, and nothing else. */
 void coder_plain(struct coder *c, uint64_t page_bytes, uint64_t busy_us);
-void coder_coded(struct coder *c, const struct pace_work *w);
+void coder_packed(struct coder *c, const struct pace_work *w);
+void coder_deltas(struct coder *c, const struct pace_work *w);
 /* The level to pack a sample at; PACE_NO_LEVEL: none is wanted. */
 int coder_wants_sample(struct coder *c);
 void coder_sample(struct coder *c, uint64_t plain_bytes, uint64_t coded_bytes,

@@ -24,6 +24,13 @@
 #define SAMPLE_PAGES 16u
 #define SCRATCH      (JOB_PAGES * PAGE_BYTES + JOB_DELTA_BYTES)
 
+enum way
+{
+    WAY_PLAIN,                   /* as they are */
+    WAY_PACKED,                  /* compressed, and deltas where there are */
+    WAY_DELTAS,                  /* deltas, and the rest as it is */
+};
+
 struct outcode
 {
     struct laneout out;
@@ -47,8 +54,9 @@ struct outcode
     uint64_t round_pages;        /* of this round, that went coded */
     uint64_t normal, zero;       /* likewise, of all rounds */
     size_t sample_from;          /* rotates */
-    bool coding;
-    struct pace_work work;       /* since coder_coded() */
+    enum way way;
+    struct pace_work work;       /* since it was told */
+    uint64_t miss_bytes;         /* in it; DELTAS */
 };
 
 static struct outcode *self(struct laneout *o)
@@ -84,14 +92,8 @@ static void account(struct outcode *l, const struct code_job *job)
     }
     c->delta_bytes += of_delta;
     l->work.page_bytes += job->page_bytes;
-    /* Deltas alone: what is sent for the first time says nothing of what
-     * they gain. */
-    if ( !c->pool )
-    {
-        l->work.page_bytes -= job->new_bytes;
-        l->work.wire_bytes -= job->new_bytes;
-    }
     l->work.code_us += job->us;
+    l->miss_bytes += job->miss_bytes;
 }
 
 /* Would another level be better?  On what has just been packed. */
@@ -113,7 +115,7 @@ static int send_oldest(struct outcode *l)
     uint64_t begin_us, bytes;
     int rc;
 
-    if ( l->coder->pool )
+    if ( l->way == WAY_PACKED )
         code_pool_wait(l->coder->pool, job);
     l->sent++;
     account(l, job);
@@ -131,13 +133,13 @@ static int send_oldest(struct outcode *l)
 /* The one that was filled goes its way, and those that are ready. */
 static int submit(struct outcode *l)
 {
-    struct code_pool *pool = l->coder->pool;
+    struct code_pool *pool = l->way == WAY_PACKED ? l->coder->pool : NULL;
     struct code_job *job = filling(l);
     int rc = 0;
 
     if ( code_job_is_empty(job) )
         return 0;
-    job->method = l->coder->method;
+    job->method = pool ? l->coder->method : ZIP_NONE;
     job->level = pool ? coder_level(l->coder) : 0;
     if ( pool )
         code_pool_put(pool, job);
@@ -180,13 +182,11 @@ static void add_again(struct outcode *l, uint64_t gfn, const uint8_t *page,
     {
         to = code_job_page(job, gfn, join);
         memcpy(to, page, PAGE_BYTES);
+        job->miss_bytes += PAGE_BYTES;
         l->coder->misses++;
         was = code_cache_add(l->cache, key, l->round);
         if ( was )
-        {
             memcpy(was, to, PAGE_BYTES);
-            job->new_bytes += PAGE_BYTES;
-        }
         return;
     }
     /* It may be written to at this moment: once read, it stays so. */
@@ -247,6 +247,36 @@ static bool is_mine(const struct outcode *l, const struct window *w, size_t i)
            gfn_lane(w->gfns[i], l->cfg.nr_lanes) == l->cfg.lane;
 }
 
+/*
+ * What deltas gain is seen where there is one to make: pages of which nothing
+ * is known, and their part of the time, do not count.
+ */
+static void tell_deltas(struct outcode *l)
+{
+    struct pace_work *w = &l->work;
+    uint64_t pages = w->page_bytes, wire = w->wire_bytes;
+
+    w->page_bytes -= l->miss_bytes;
+    w->wire_bytes -= l->miss_bytes;
+    w->code_us = w->busy_us > w->link_us ? w->busy_us - w->link_us : 0;
+    if ( !w->page_bytes )
+        return;
+    w->code_us = w->code_us * w->page_bytes / pages;
+    w->link_us = wire ? w->link_us * w->wire_bytes / wire : 0;
+    w->busy_us = w->code_us + w->link_us;
+    coder_deltas(l->coder, w);
+}
+
+static void tell_work(struct outcode *l)
+{
+    if ( l->way == WAY_DELTAS )
+        tell_deltas(l);
+    else
+        coder_packed(l->coder, &l->work);
+    memset(&l->work, 0, sizeof(l->work));
+    l->miss_bytes = 0;
+}
+
 static int code_slice(struct outcode *l, const struct window *w)
 {
     uint64_t begin_us = clock_now_us();
@@ -262,14 +292,8 @@ static int code_slice(struct outcode *l, const struct window *w)
             rc = submit(l);
     }
     l->work.busy_us += clock_now_us() - begin_us;
-    if ( !l->coder->pool )
-        l->work.code_us = l->work.busy_us > l->work.link_us
-                          ? l->work.busy_us - l->work.link_us : 0;
     if ( !rc )
-    {
-        coder_coded(l->coder, &l->work);
-        memset(&l->work, 0, sizeof(l->work));
-    }
+        tell_work(l);
 
     return rc;
 }
@@ -315,17 +339,23 @@ static int plain_slice(struct outcode *l, const struct window *w)
 /* Which way do pages go from here on? */
 static int choose(struct outcode *l)
 {
-    /* Deltas alone: nothing is to be gained before something was sent. */
-    bool on = l->coder->on && (l->coder->pool || l->round);
-    int rc = 0;
+    struct coder *c = l->coder;
+    enum way way = WAY_PLAIN;
+    int rc;
 
-    if ( l->coding && !on )
-    {
-        rc = drain(l);
-        if ( l->cache )
-            code_cache_clear(l->cache);
-    }
-    l->coding = on;
+    if ( c->pack )
+        way = WAY_PACKED;
+    /* In the first round there is nothing they could be told against. */
+    else if ( l->cache && l->round && c->delta && !c->no_deltas )
+        way = WAY_DELTAS;
+    if ( way == l->way )
+        return 0;
+    rc = drain(l);
+    if ( way == WAY_PLAIN && l->cache )
+        code_cache_clear(l->cache);
+    memset(&l->work, 0, sizeof(l->work));
+    l->miss_bytes = 0;
+    l->way = way;
 
     return rc;
 }
@@ -346,7 +376,8 @@ static int send_window(struct laneout *o, const struct window *w)
         part.nr = w->nr - at < SLICE ? w->nr - at : SLICE;
         rc = choose(l);
         if ( !rc )
-            rc = l->coding ? code_slice(l, &part) : plain_slice(l, &part);
+            rc = l->way == WAY_PLAIN ? plain_slice(l, &part)
+                                     : code_slice(l, &part);
         o->normal_pages = l->normal + l->plain->normal_pages;
         o->zero_pages = l->zero + l->plain->zero_pages;
     }
@@ -395,7 +426,7 @@ static void free_lane(struct laneout *o)
     unsigned int i;
 
     /* After a failure some are still with the pool. */
-    for ( ; l->coder->pool && l->sent < l->filled; l->sent++ )
+    for ( ; l->way == WAY_PACKED && l->sent < l->filled; l->sent++ )
         code_pool_wait(l->coder->pool, l->jobs[l->sent % l->nr_jobs]);
     for ( i = 0; i < RING_MAX; i++ )
         code_job_free(l->jobs[i]);

@@ -167,10 +167,16 @@ static void look(struct pace *p, uint64_t now_us)
         p->plain_seen_us = now_us;
     }
 
-    if ( ratio > HARDLY )
+    /* Without levels there is nothing to sample: it is tried again. */
+    if ( ratio > HARDLY && p->cfg.nr_levels )
     {
         p->samples = 0;
         turn_off(p, now_us);
+    }
+    else if ( ratio > HARDLY )
+    {
+        p->ratio = p->cfg.guess_ratio;
+        give_up(p, now_us);
     }
     else if ( p->plain_bps > 0 && coded < p->plain_bps * WORTH_STAY )
     {
