@@ -92,6 +92,12 @@ enum opt_postcopy
     OPT_POSTCOPY_NOW,            /* no page before */
 };
 
+enum opt_faults
+{
+    OPT_FAULTS_PAGING,
+    OPT_FAULTS_ACCESS,
+};
+
 /* A set with the engine's rows and all defaults. */
 int optset_new(struct optset **ret_set);
 void optset_free(struct optset *set);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * Absent pages of a domain: making them, being told who wants one, putting
- * them back.  Over Xen's mem_paging; hv_xen_pager*.c alone know how.
+ * them back.  Over Xen's mem_paging, or its mem_access where the hypervisor
+ * has only that; hv_xen_p*.c and hv_xen_access*.c alone know how.
  *
- * A gfn of a domain is present (has a frame), a hole, or absent: it has no
- * frame, and whoever touches it waits until somebody has placed one.
+ * A gfn of a domain is present (has contents), a hole, or absent: whoever
+ * touches it waits until somebody has placed a page.
+ *
+ * By mem_paging (HV_FAULTS_PAGING) an absent gfn has no frame:
  *
  *   - A vCPU is paused and a request is put into the ring.  It goes on when
  *     the request has been answered, and faults again, with another request,
@@ -30,6 +33,22 @@
  * Frames of absent pages are the host's again.  A claim (hv_claim()) that was
  * used up by populating does not come back by evicting: claim anew, or
  * placing may fail with -ENOMEM.
+ *
+ * By mem_access (HV_FAULTS_ACCESS) it keeps its frame, and vCPUs alone are
+ * told apart from everybody else:
+ *
+ *   - A vCPU that reads or writes it waits as above.
+ *   - NOBODY ELSE WAITS.  A foreign mapping, a grant, the hypervisor's copies
+ *     of hypercall arguments, and what it writes by itself reach whatever lies
+ *     in the frame: so no domain with a backend, see docs/postcopy.md.
+ *   - The guest gives the gfn up, or somebody populates it: nobody is told;
+ *     placing it is harmless, and counts as placed.
+ *   - All of its memory is there from the start.  The frames are mapped, in
+ *     the process that has the pager, from before the guest runs until they
+ *     are let go: so what is placed can't hit another frame that the gfn has
+ *     by now.
+ *   - Placing is contents first, then the right; that a page is placed once
+ *     only is seen to by the pager, for the placers of its process.
  */
 #ifndef XMIG_HV_PAGER_H
 #define XMIG_HV_PAGER_H
@@ -42,16 +61,33 @@
 #include "hv.h"
 #include "pages.h"
 
+enum hv_faults
+{
+    HV_FAULTS_PAGING,            /* mem_paging */
+    HV_FAULTS_ACCESS,            /* mem_access */
+};
+
 /*
- * Could a domain be paged on this host; with a domid: could that one?
+ * Could a domain have absent pages on this host; with a domid: could that one?
  * domid = HV_NO_DOMAIN: asks for the host alone.  Changes nothing.
- *   -EOPNOTSUPP  no, and the reason is in e: the hypervisor is built without
- *                mem_paging; dom0 is HVM or PVH; no hardware assisted paging;
- *                populate-on-demand; another pager has the ring
- * An IOMMU in use is found by hv_pager_open() only.
+ *   -EOPNOTSUPP  no, and the reason is in e.  Paging: the hypervisor is built
+ *                without it; dom0 is HVM or PVH; no hardware assisted paging;
+ *                populate-on-demand; another pager has the ring.  Access: it
+ *                is built without it; no VMX, no hardware assisted paging (in
+ *                either case of a domain); populate-on-demand
+ * An IOMMU in use (paging), a ring in use (access) is found by hv_pager_open()
+ * only.
  */
 #define HV_NO_DOMAIN UINT32_MAX
-int hv_pager_probe(struct hv *hv, struct err *e, uint32_t domid);
+int hv_pager_probe(struct hv *hv, struct err *e, enum hv_faults by,
+                   uint32_t domid);
+
+/*
+ * How many gfns of the domain are absent, whoever made them so.  By access
+ * each page is asked for, if there is a monitor's ring.
+ */
+int hv_absent_pages(struct hv *hv, struct err *e, uint32_t domid,
+                    uint64_t *ret_pages);
 
 /* ---- The ring ---------------------------------------------------------- */
 
@@ -72,7 +108,8 @@ struct hv_pager_state
     uint32_t magic;
     uint32_t domid;
     uint32_t port;               /* the hypervisor's end */
-    uint32_t seq;
+    uint32_t by;                 /* enum hv_faults */
+    uint64_t nr_gfns;
     struct
     {
         uint32_t used;
@@ -84,18 +121,20 @@ struct hv_pager_state
 };
 
 /*
- * Make the ring and switch paging on.  The domain has a vCPU; it is paused by
- * the caller, or has not run yet, until hv_pager_seal().
+ * Make the ring and switch the faults on.  The domain has a vCPU; it is paused
+ * by the caller, or has not run yet, until hv_pager_seal().
  *
- * state  NULL: the ring ends with this process.  Else see above; must live
- *        as long as the pager.
+ * nr_gfns  what is made absent lies below
+ * state    NULL: the ring ends with this process.  Else see above; must live
+ *          as long as the pager.
  *
  *   -EOPNOTSUPP  as hv_pager_probe(), or the domain has an IOMMU
  *   -EBUSY       there is a pager already
  *   -ENOMEM      no memory for the ring (one page of the domain's limit, for
  *                as long as it is not sealed)
  */
-int hv_pager_open(struct hv *hv, struct err *e, uint32_t domid,
+int hv_pager_open(struct hv *hv, struct err *e, enum hv_faults by,
+                  uint32_t domid, uint64_t nr_gfns,
                   struct hv_pager_state *state, struct hv_pager **ret_p);
 /*
  * Take the ring page out of the guest's memory, so that the guest can't write
@@ -104,8 +143,8 @@ int hv_pager_open(struct hv *hv, struct err *e, uint32_t domid,
  */
 int hv_pager_seal(struct hv_pager *p, struct err *e);
 /*
- * Switch paging off and free.  p may be NULL.  Requests that are unanswered,
- * or that nobody has taken yet, are answered.
+ * Switch the faults off and free.  p may be NULL.  Requests that are
+ * unanswered, or that nobody has taken yet, are answered.
  *
  *   -EBUSY  some gfns are still absent: the domain would crash at the first
  *           touch.  Nothing has been done, p is as it was.
@@ -114,8 +153,8 @@ int hv_pager_seal(struct hv_pager *p, struct err *e);
  */
 int hv_pager_close(struct hv_pager *p, struct err *e);
 /*
- * Free what this process holds, and leave paging on: for a child that hands
- * over, or after the domain was destroyed.  p may be NULL.
+ * Free what this process holds, and leave the faults on: for a child that
+ * hands over, or after the domain was destroyed.  p may be NULL.
  */
 void hv_pager_leave(struct hv_pager *p);
 
@@ -184,18 +223,18 @@ int hv_pager_take(struct hv_pager *p, struct err *e);
 
 /*
  * A thread's own set of handles and its own buffer, for placing and evicting.
- * Several threads, also of several processes, work on one domain side by side
- * with a placer each; the hypervisor sorts out who comes first.  It needs
- * paging switched on, by whomever.
+ * Several threads work on one domain side by side with a placer each; the
+ * hypervisor (paging) or the pager (access) sorts out who comes first.
  * Thread: one at a time per placer.
  */
 struct hv_placer;
 
 #define HV_PLACER_PAGES_MAX 512u
 
-/* With a buffer of so many pages, 1 ... HV_PLACER_PAGES_MAX. */
-int hv_placer_open(struct hv *hv, struct err *e, uint32_t domid,
-                   unsigned int pages, struct hv_placer **ret_pl);
+/* With a buffer of so many pages, 1 ... HV_PLACER_PAGES_MAX.  p is of this
+ * process, and outlives it. */
+int hv_placer_open(struct hv_pager *p, struct err *e, unsigned int pages,
+                   struct hv_placer **ret_pl);
 void hv_placer_close(struct hv_placer *pl);
 /* Page i of the buffer; they follow each other.  Receive into it: what the
  * hypervisor reads has to lie in memory that does not fault. */

@@ -3,6 +3,7 @@
  * Domains as a whole: what they are, whether they are carried, creating,
  * pausing, shutting down, resuming, destroying.
  */
+#include "hv_pager.h"
 #include "hv_xen.h"
 
 #include <stdarg.h>
@@ -204,7 +205,7 @@ int hv_carried(struct hv *hv, struct err *e, uint32_t domid)
 {
     struct reasons rs = { .used = 0 };
     struct hv_domain d;
-    uint64_t entries;
+    uint64_t entries, absent;
     int rc;
 
     rc = hv_domain_info(hv, e, domid, &d);
@@ -223,8 +224,8 @@ int hv_carried(struct hv *hv, struct err *e, uint32_t domid)
     if ( d.shared_pages )
         reason(&rs, "%" PRIu64 " of its pages are shared with other domains",
                d.shared_pages);
-    if ( d.paged_pages )
-        reason(&rs, "%" PRIu64 " of its pages are paged out", d.paged_pages);
+    if ( !hv_absent_pages(hv, NULL, domid, &absent) && absent )
+        reason(&rs, "%" PRIu64 " of its pages are absent", absent);
     if ( d.hvm && has_vnuma(hv, domid) )
         reason(&rs, "it has virtual NUMA");
     if ( d.hvm )

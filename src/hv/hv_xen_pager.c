@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The ring of a domain's absent pages: Xen's vm_event ring for mem_paging.
+ * The ring of a domain's absent pages: one of Xen's vm_event rings.
  *
  * A request keeps its entry until its response has been taken, whoever it was
  * for.  Responses need no order, but each overwrites the entry of a request
@@ -12,6 +12,7 @@
  * holds it could have gone mad: what is read is checked.
  */
 #include "hv_xen.h"
+#include "hv_xen_frames.h"
 #include "hv_xen_pager.h"
 
 #include <poll.h>
@@ -19,15 +20,22 @@
 
 #include "pages.h"
 
-/* Where a toolstack puts the page; see libxenguest's special pages. */
-#define DEFAULT_RING_GFN 0xfeff8u
-
 /* A millisecond each. */
 #define CLOSE_TRIES 1000u
 
-/* ---- Can it be done? --------------------------------------------------- */
+const struct pager_kind *pager_kind(uint32_t by)
+{
+    static const struct pager_kind *const kinds[] = {
+        [HV_FAULTS_PAGING] = &pager_paging,
+        [HV_FAULTS_ACCESS] = &pager_access,
+    };
 
-static int refuse(struct err *e, uint32_t domid, const char *why)
+    return by < sizeof(kinds) / sizeof(kinds[0]) ? kinds[by] : NULL;
+}
+
+/* ---- Can it be done? ---------------------------------------------------- */
+
+int pager_refuse(struct err *e, uint32_t domid, const char *why)
 {
     if ( domid == HV_NO_DOMAIN )
         return err_set(e, -EOPNOTSUPP, "absent pages on this host: %s", why);
@@ -35,112 +43,42 @@ static int refuse(struct err *e, uint32_t domid, const char *why)
     return err_set(e, -EOPNOTSUPP, "domain %u: absent pages: %s", domid, why);
 }
 
-/* An operation on no domain's pages: says whether there are any at all. */
-static int probe_hypervisor(struct hv *hv, struct err *e, uint32_t domid)
+int pager_refuse_pod(struct hv *hv, struct err *e, uint32_t domid)
 {
-    uint32_t who = domid == HV_NO_DOMAIN ? DOMID_INVALID : domid;
+    xen_pod_target_t pod = { 0 };
     int r, rc;
 
-    rc = HV_CALL(hv, r, xc_mem_paging_evict(hv->xch, who, ~0ull >> 12));
-    switch ( rc )
-    {
-    case -ENOSYS:
-    case -EOPNOTSUPP:
-        return refuse(e, domid,
-                      "the hypervisor is built without mem_paging");
+    rc = HV_CALL(hv, r, xc_domain_get_pod_target(
+                            hv->xch, domid, &pod.tot_pages,
+                            &pod.pod_cache_pages, &pod.pod_entries));
+    if ( !rc && (pod.pod_entries || pod.pod_cache_pages) )
+        return pager_refuse(e, domid, "it is populated on demand (PoD)");
 
-    case -EPERM:
-    case -EACCES:
-        return err_set(e, rc, "domain %u: absent pages: no permission", who);
-
-    /* It has a ring, and there is no such page. */
-    case -EBUSY:
-        return refuse(e, domid, "it has a pager already");
-
-    default:
-        return 0;
-    }
+    return 0;
 }
 
-int hv_pager_probe(struct hv *hv, struct err *e, uint32_t domid)
+int hv_pager_probe(struct hv *hv, struct err *e, enum hv_faults by,
+                   uint32_t domid)
 {
-    struct hv_domain d;
-    struct hv_host host;
-    int rc;
-
-    rc = hv_domain_info(hv, e, 0, &d);
-    if ( !rc )
-        rc = hv_host_info(hv, e, &host);
-    if ( rc )
-        return rc;
-    if ( d.hvm )
-        return refuse(e, domid, "dom0 is HVM or PVH");
-    if ( !host.hap )
-        return refuse(e, domid, "no hardware assisted paging (HAP)");
-    if ( domid != HV_NO_DOMAIN )
-    {
-        xen_pod_target_t pod = { 0 };
-        int r;
-
-        rc = hv_domain_info(hv, e, domid, &d);
-        if ( rc )
-            return rc;
-        if ( !d.hvm || !d.hap )
-            return refuse(e, domid, "the domain does not use hardware "
-                          "assisted paging (HAP)");
-        rc = HV_CALL(hv, r, xc_domain_get_pod_target(
-                                hv->xch, domid, &pod.tot_pages,
-                                &pod.pod_cache_pages, &pod.pod_entries));
-        if ( !rc && (pod.pod_entries || pod.pod_cache_pages) )
-            return refuse(e, domid, "it is populated on demand (PoD)");
-    }
-
-    return probe_hypervisor(hv, e, domid);
-}
-
-static int enable_failed(struct err *e, uint32_t domid, int rc)
-{
-    switch ( rc )
-    {
-    case -ENOSYS:
-        return refuse(e, domid,
-                      "the hypervisor is built without mem_paging");
-
-    case -EOPNOTSUPP:
-        return refuse(e, domid, "dom0 is HVM or PVH");
-
-    case -ENODEV:
-        return refuse(e, domid, "the domain does not use hardware assisted "
-                      "paging (HAP)");
-
-    case -EMLINK:
-        return refuse(e, domid, "it has an IOMMU");
-
-    case -EXDEV:
-        return refuse(e, domid, "it is populated on demand (PoD)");
-
-    case -EBUSY:
-        return err_set(e, rc, "domain %u: absent pages: it has a pager "
-                       "already", domid);
-    }
-
-    return hv_done(e, rc, domid, "switch absent pages on");
+    return pager_kind(by)->probe(hv, e, domid);
 }
 
 /* ---- The ring page ----------------------------------------------------- */
 
-static int find_gfn(struct hv *hv, uint32_t domid, uint64_t *ret_gfn)
+static int find_gfn(const struct hv_pager *p, uint64_t *ret_gfn)
 {
+    const struct pager_kind *k = p->kind;
+    struct hv *hv = p->hv;
     uint64_t gfn = 0;
     int r, rc;
 
-    rc = HV_CALL(hv, r, xc_hvm_param_get(hv->xch, domid,
-                                         HVM_PARAM_PAGING_RING_PFN, &gfn));
+    rc = HV_CALL(hv, r, xc_hvm_param_get(hv->xch, p->domid, k->ring_param,
+                                         &gfn));
     if ( !rc && !gfn )
     {
-        gfn = DEFAULT_RING_GFN;
-        rc = HV_CALL(hv, r, xc_hvm_param_set(hv->xch, domid,
-                                             HVM_PARAM_PAGING_RING_PFN, gfn));
+        gfn = k->default_gfn;
+        rc = HV_CALL(hv, r, xc_hvm_param_set(hv->xch, p->domid,
+                                             k->ring_param, gfn));
     }
     if ( !rc )
         *ret_gfn = gfn;
@@ -166,7 +104,7 @@ int hv_pager_map_ring(struct hv_pager *p, bool populate)
 {
     int rc;
 
-    rc = find_gfn(p->hv, p->domid, &p->ring_gfn);
+    rc = find_gfn(p, &p->ring_gfn);
     if ( rc )
         return rc;
     if ( !is_populated(p->hv, p->domid, p->ring_gfn) )
@@ -195,19 +133,22 @@ int hv_pager_bind(struct hv_pager *p)
     return 0;
 }
 
-struct hv_pager *hv_pager_new(struct hv *hv, uint32_t domid,
-                                  struct hv_pager_state *state)
+struct hv_pager *hv_pager_new(struct hv *hv, enum hv_faults by,
+                              uint32_t domid, uint64_t nr_gfns,
+                              struct hv_pager_state *state)
 {
     struct hv_pager *p = calloc(1, sizeof(*p));
 
     if ( !p )
         return NULL;
     p->hv = hv;
+    p->kind = pager_kind(by);
     p->domid = domid;
     p->state = state ? state : &p->own_state;
     pthread_mutex_init(&p->lock, NULL);
     p->xce = xenevtchn_open(&hv->log.vt, 0);
-    if ( p->xce )
+    if ( p->xce && (by == HV_FAULTS_PAGING ||
+                    !frames_open(hv, domid, nr_gfns, &p->frames)) )
         return p;
     hv_pager_leave(p);
 
@@ -221,30 +162,25 @@ void hv_pager_leave(struct hv_pager *p)
     if ( p->xce )
         xenevtchn_close(p->xce);
     hv_unmap(p->hv, p->page, 1);
+    frames_close(p->frames);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
 
-static int switch_off(struct hv_pager *p)
-{
-    int r;
+/* ---- Open, seal --------------------------------------------------------- */
 
-    return HV_CALL(p->hv, r, xc_mem_paging_disable(p->hv->xch, p->domid));
-}
-
-/* ---- Open, seal ------------------------------------------------- */
-
-int hv_pager_open(struct hv *hv, struct err *e, uint32_t domid,
+int hv_pager_open(struct hv *hv, struct err *e, enum hv_faults by,
+                  uint32_t domid, uint64_t nr_gfns,
                   struct hv_pager_state *state, struct hv_pager **ret_p)
 {
     struct hv_pager *p;
     uint32_t port;
-    int r, rc;
+    int rc;
 
-    rc = hv_pager_probe(hv, e, domid);
+    rc = hv_pager_probe(hv, e, by, domid);
     if ( rc )
         return rc;
-    p = hv_pager_new(hv, domid, state);
+    p = hv_pager_new(hv, by, domid, nr_gfns, state);
     if ( !p )
         return hv_done(e, -ENOMEM, domid, "make a ring for absent pages");
     rc = hv_pager_map_ring(p, true);
@@ -255,20 +191,18 @@ int hv_pager_open(struct hv *hv, struct err *e, uint32_t domid,
     }
     SHARED_RING_INIT((vm_event_sring_t *)p->page);
     BACK_RING_INIT(&p->back, (vm_event_sring_t *)p->page, PAGE_BYTES);
-    rc = HV_CALL(hv, r, xc_mem_paging_enable(hv->xch, domid, &port));
+    rc = p->kind->enable(hv, e, domid, &port);
     if ( rc )
-    {
-        rc = enable_failed(e, domid, rc);
         goto failed;
-    }
     *p->state = (struct hv_pager_state){
-        .magic = STATE_MAGIC, .domid = domid, .port = port,
+        .magic = STATE_MAGIC, .domid = domid, .port = port, .by = by,
+        .nr_gfns = nr_gfns,
     };
     rc = hv_pager_bind(p);
     if ( rc )
     {
         hv_done(e, rc, domid, "bind the event channel of absent pages");
-        switch_off(p);
+        p->kind->disable(hv, domid);
         goto failed;
     }
     *ret_p = p;
@@ -331,7 +265,7 @@ static void note(struct hv_pager *p, const vm_event_request_t *q)
             break;
     p->state->pending[i].vcpu = q->vcpu_id;
     p->state->pending[i].flags = q->flags;
-    p->state->pending[i].gfn = q->u.mem_paging.gfn;
+    p->state->pending[i].gfn = pager_gfn(q);
     __atomic_store_n(&p->state->pending[i].used, PENDING_TAKEN,
                      __ATOMIC_RELEASE);
     p->nr_pending++;
@@ -352,7 +286,7 @@ static int take_request(struct hv_pager *p, vm_event_request_t *q)
         goto out;
     memcpy(q, RING_GET_REQUEST(&p->back, p->back.req_cons), sizeof(*q));
     if ( q->version != VM_EVENT_INTERFACE_VERSION ||
-         q->reason != VM_EVENT_REASON_MEM_PAGING )
+         q->reason != p->kind->reason )
         goto out;
     rc = -EBUSY;
     if ( p->nr_pending == HV_PAGER_PENDING_MAX )
@@ -373,6 +307,7 @@ static int take_request(struct hv_pager *p, vm_event_request_t *q)
 int hv_pager_next(struct hv_pager *p, struct err *e,
                   struct hv_pager_request *ret)
 {
+    uint32_t flags = 0;          /* of paging */
     vm_event_request_t q;
     int rc;
 
@@ -384,13 +319,15 @@ int hv_pager_next(struct hv_pager *p, struct err *e,
                        "pages is no request", p->domid);
     if ( rc )
         return rc;
+    if ( q.reason == VM_EVENT_REASON_MEM_PAGING )
+        flags = q.u.mem_paging.flags;
     *ret = (struct hv_pager_request){
-        .gfn = q.u.mem_paging.gfn,
+        .gfn = pager_gfn(&q),
         .vcpu = q.vcpu_id,
         .vcpu_paused = q.flags & VM_EVENT_FLAG_VCPU_PAUSED,
-        .drop = q.u.mem_paging.flags & MEM_PAGING_DROP_PAGE,
+        .drop = flags & MEM_PAGING_DROP_PAGE,
         .foreign = q.flags & VM_EVENT_FLAG_FOREIGN,
-        .evict_failed = q.u.mem_paging.flags & MEM_PAGING_EVICT_FAIL,
+        .evict_failed = flags & MEM_PAGING_EVICT_FAIL,
         .raw_flags = q.flags,
     };
 
@@ -406,11 +343,16 @@ void hv_pager_push(struct hv_pager *p, uint32_t vcpu, uint32_t flags,
 
     memset(&r, 0, sizeof(r));
     r.version = VM_EVENT_INTERFACE_VERSION;
-    r.reason = VM_EVENT_REASON_MEM_PAGING;
+    r.reason = p->kind->reason;
     r.vcpu_id = vcpu;
     r.flags = flags & VM_EVENT_FLAG_VCPU_PAUSED;
-    r.u.mem_paging.gfn = gfn;
-    r.u.mem_paging.flags = drop ? MEM_PAGING_DROP_PAGE : 0;
+    if ( r.reason == VM_EVENT_REASON_MEM_ACCESS )
+        r.u.mem_access.gfn = gfn;
+    else
+    {
+        r.u.mem_paging.gfn = gfn;
+        r.u.mem_paging.flags = drop ? MEM_PAGING_DROP_PAGE : 0;
+    }
     memcpy(RING_GET_RESPONSE(&p->back, p->back.rsp_prod_pvt), &r, sizeof(r));
     p->back.rsp_prod_pvt++;
     RING_PUSH_RESPONSES(&p->back);
@@ -509,7 +451,7 @@ static void answer_rest(struct hv_pager *p)
     {
         rq.vcpu = q.vcpu_id;
         rq.raw_flags = q.flags;
-        rq.gfn = q.u.mem_paging.gfn;
+        rq.gfn = pager_gfn(&q);
         hv_pager_respond(p, &rq, 1);
     }
     xenevtchn_notify(p->xce, p->port);
@@ -519,6 +461,7 @@ int hv_pager_close(struct hv_pager *p, struct err *e)
 {
     unsigned int tries = 0;
     struct hv_domain d;
+    uint64_t left;
     int rc;
 
     if ( !p )
@@ -526,15 +469,15 @@ int hv_pager_close(struct hv_pager *p, struct err *e)
     rc = hv_domain_info(p->hv, NULL, p->domid, &d);
     if ( !rc && !d.dying )
     {
-        if ( d.paged_pages )
+        left = p->kind->left(p, &d);
+        if ( left )
             return err_set(e, -EBUSY, "domain %u: switch absent pages off: "
-                           "%" PRIu64 " are still absent", p->domid,
-                           d.paged_pages);
+                           "%" PRIu64 " are still absent", p->domid, left);
         /* Those that wait for room in the ring come when there is some. */
         do {
             settle_vcpus(p);
             answer_rest(p);
-            rc = switch_off(p);
+            rc = p->kind->disable(p->hv, p->domid);
         } while ( rc == -EBUSY && tries++ < CLOSE_TRIES &&
                   !poll(NULL, 0, 1) );
         if ( rc && rc != -ESRCH && rc != -EINVAL )

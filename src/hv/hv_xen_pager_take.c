@@ -11,9 +11,11 @@
 int hv_pager_hold(struct hv *hv, struct err *e, uint32_t domid,
                   struct hv_pager_state *state, struct hv_pager **ret_p)
 {
-    struct hv_pager *p = hv_pager_new(hv, domid, state);
+    struct hv_pager *p = NULL;
     int rc;
 
+    if ( pager_kind(state->by) )
+        p = hv_pager_new(hv, state->by, domid, state->nr_gfns, state);
     if ( !p )
         return hv_done(e, -ENOMEM, domid, "hold the ring of absent pages");
     rc = hv_pager_map_ring(p, false);
@@ -59,7 +61,7 @@ static int attach(struct hv_pager *p)
           i++ )
         if ( st->pending[i].used == PENDING_TAKEN &&
              st->pending[i].vcpu == next.vcpu_id &&
-             st->pending[i].gfn == next.u.mem_paging.gfn )
+             st->pending[i].gfn == pager_gfn(&next) )
         {
             st->pending[i].used = PENDING_FREE;
             taken--;
@@ -101,6 +103,8 @@ int hv_pager_take(struct hv_pager *p, struct err *e)
     }
     if ( !rc && xenevtchn_notify(p->xce, p->port) < 0 )
         rc = hv_rc();
+    if ( !rc && p->frames )
+        return access_adopt(p, e);
 
     return hv_done(e, rc, p->domid, "take the ring of absent pages over");
 }

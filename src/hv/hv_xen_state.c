@@ -116,7 +116,8 @@ bool hv_param_is_ring(uint64_t index)
 
 bool hv_param_is_pager_ring(uint64_t index)
 {
-    return index == HVM_PARAM_PAGING_RING_PFN;
+    return index == HVM_PARAM_PAGING_RING_PFN ||
+           index == HVM_PARAM_MONITOR_RING_PFN;
 }
 
 static int param_get(struct hv *hv, struct err *e, uint32_t domid,

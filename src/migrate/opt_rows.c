@@ -16,6 +16,10 @@ static const char *const opt_postcopies[] = {
     [OPT_POSTCOPY_AFTER] = "after-precopy", [OPT_POSTCOPY_NOW] = "now", NULL,
 };
 
+static const char *const opt_faults[] = {
+    [OPT_FAULTS_PAGING] = "paging", [OPT_FAULTS_ACCESS] = "access", NULL,
+};
+
 const struct opt_row opt_engine_rows[] = {
     { .key = "bandwidth", .unit = "MiB/s", .type = OPT_BANDWIDTH,
       .live = true,
@@ -55,6 +59,10 @@ const struct opt_row opt_engine_rows[] = {
     { .key = "postcopy", .unit = "", .type = OPT_CHOICE,
       .choices = opt_postcopies, .def = OPT_POSTCOPY_OFF,
       .help = "run at the destination before all memory is there" },
+    { .key = "fault-source", .unit = "", .type = OPT_CHOICE,
+      .choices = opt_faults, .def = OPT_FAULTS_PAGING,
+      .help = "post-copy: by which of Xen's means memory is absent; access: "
+              "mem_access, for domains without devices" },
     { .key = "prepaging", .unit = "", .type = OPT_BOOL,
       .min = 0, .max = 1, .def = 1,
       .help = "post-copy: push what lies around the last faults first" },

@@ -18,6 +18,7 @@
 #include "chan.h"
 #include "err.h"
 #include "hv.h"
+#include "hv_pager.h"
 #include "ident.h"
 #include "log.h"
 #include "opt.h"
@@ -86,6 +87,7 @@ struct session
     unsigned int nr_lanes;
     bool postcopy;               /* it may become one: D has a fault source */
     bool absent;                 /* it is one from the start */
+    enum hv_faults faults;       /* of post-copy, at D */
 
     struct err *err;
     struct cancel *stop;

@@ -138,6 +138,10 @@ int store_rename(struct store *st, struct err *e, uint32_t domid,
  *   -EINVAL  and all the reasons in e
  */
 int store_carried(struct store *st, struct err *e, uint32_t domid);
+/* Does the domain have a device, whose backend uses its memory?  Then its name
+ * is in name, "vif/0". */
+bool store_has_device(struct store *st, uint32_t domid, char *name,
+                      size_t room);
 
 /*
  * The parts of the domain's subtree that travel, as pairs: keys are relative

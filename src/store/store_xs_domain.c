@@ -202,6 +202,31 @@ int store_carried(struct store *st, struct err *e, uint32_t domid)
     return 0;
 }
 
+bool store_has_device(struct store *st, uint32_t domid, char *name,
+                      size_t room)
+{
+    char **kinds, **devs;
+    unsigned int nr_kinds, nr, i;
+    bool has = false;
+
+    if ( store_ls(st, NULL, &kinds, &nr_kinds, "/local/domain/%u/device",
+                  domid) || !nr_kinds )
+        return false;
+    for ( i = 0; !has && i < nr_kinds; i++ )
+    {
+        if ( !strcmp(kinds[i], "suspend") ||
+             store_ls(st, NULL, &devs, &nr, "/local/domain/%u/device/%s",
+                      domid, kinds[i]) || !nr )
+            continue;
+        has = true;
+        snprintf(name, room, "%s/%s", kinds[i], devs[0]);
+        free(devs);
+    }
+    free(kinds);
+
+    return has;
+}
+
 /* ---- xenstored's knowledge of a domain --------------------------------- */
 
 int store_introduce(struct store *st, struct err *e, uint32_t domid,

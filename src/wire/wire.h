@@ -149,6 +149,7 @@ int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
 #define WIRE_CAP_TOOLSTACK (1u << 8)
 #define WIRE_CAP_FILL      (1u << 9)
 #define WIRE_CAP_BYE       (1u << 10) /* BYE is answered with BYE */
+#define WIRE_CAP_ACCESS    (1u << 11) /* WIRE_DOMAIN_ACCESS is known */
 
 /* Name of a capability's bit number, "bit 12" for one unknown. */
 const char *wire_cap_name(unsigned int bit, char buf[16]);
@@ -271,6 +272,7 @@ int wire_pairs_add(void *buf, size_t room, size_t *len, const char *key,
 #define WIRE_DOMAIN_MANAGED 2u   /* STATE(toolstack) follows */
 #define WIRE_DOMAIN_POSTCOPY 4u  /* it may become one: open a fault source */
 #define WIRE_DOMAIN_ABSENT   8u  /* it is one from the start */
+#define WIRE_DOMAIN_ACCESS  16u  /* its fault source is to be mem_access */
 
 struct wire_domain
 {

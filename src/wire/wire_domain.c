@@ -136,12 +136,13 @@ static int check_domain(const struct wire_domain *d, struct err *e)
         return err_set(e, -EPROTO, "DOMAIN: %u vcpus, may be 1 ... %u",
                        d->vcpus, WIRE_VCPUS_MAX);
     if ( d->flags & ~(WIRE_DOMAIN_HAP | WIRE_DOMAIN_MANAGED |
-                      WIRE_DOMAIN_POSTCOPY | WIRE_DOMAIN_ABSENT) )
+                      WIRE_DOMAIN_POSTCOPY | WIRE_DOMAIN_ABSENT |
+                      WIRE_DOMAIN_ACCESS) )
         return err_set(e, -EPROTO, "DOMAIN: unknown flags %#x", d->flags);
-    if ( (d->flags & WIRE_DOMAIN_ABSENT) &&
+    if ( (d->flags & (WIRE_DOMAIN_ABSENT | WIRE_DOMAIN_ACCESS)) &&
          !(d->flags & WIRE_DOMAIN_POSTCOPY) )
-        return err_set(e, -EPROTO, "DOMAIN: flags %#x: absent without "
-                       "post-copy", d->flags);
+        return err_set(e, -EPROTO, "DOMAIN: flags %#x: those of post-copy "
+                       "without it", d->flags);
     if ( !d->nr_gfns || d->nr_gfns > WIRE_GFNS_MAX )
         return err_set(e, -EPROTO, "DOMAIN: %" PRIu64 " gfns, may be 1 ... %"
                        PRIu64, d->nr_gfns, (uint64_t)WIRE_GFNS_MAX);

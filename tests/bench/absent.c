@@ -122,8 +122,9 @@ int main(int argc, char **argv)
     count = strtoull(argv[3], NULL, 0);
     xch = xc_interface_open(NULL, NULL, 0);
     if ( !xch || hv_open(NULL, &err, &hv) ||
-         hv_pager_open(hv, &err, domid, NULL, &pager) ||
-         hv_placer_open(hv, &err, domid, PLACE, &pl) ||
+         hv_pager_open(hv, &err, HV_FAULTS_PAGING, domid, first + count,
+                       NULL, &pager) ||
+         hv_placer_open(pager, &err, PLACE, &pl) ||
          pageset_init(&absent, first + count) )
         fail("open");
     singly();

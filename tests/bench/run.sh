@@ -122,8 +122,7 @@ start_for() {
         guest_cfg >"$work/$bench.cfg"
         empty_cfg >"$work/empty.cfg"
         for host in "$A" "$Z"; do
-            xmig-emu start --memory $((mib + 256)) \
-                ${untouched:+--untouched} "$host" || fail "no host"
+            xmig-emu start --memory $((mib + 256)) "$host" || fail "no host"
         done
     fi
     if [ -n "$raw" ]; then

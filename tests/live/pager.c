@@ -4,7 +4,8 @@
  * guest is taken away and given back, by faults and by a push at once.  The
  * guest judges what it gets.  Prints TAP.
  *
- *   pager DOMID [FAULTS]     a running domain that keeps writing to memory;
+ *   pager DOMID paging|access [FAULTS]
+ *                            a running domain that keeps writing to memory;
  *                            the push begins after so many faults (200)
  */
 #include <errno.h>
@@ -27,6 +28,7 @@
 
 static struct hv *hv;
 static uint32_t domid;
+static enum hv_faults by;
 static uint64_t nr_gfns;
 static struct pageset ram, absent;
 static uint8_t *copy;            /* of all gfns, sparse */
@@ -72,13 +74,13 @@ static void refusals(void)
 {
     struct hv_pager *other = NULL;
 
-    claim(hv_pager_probe(hv, &err, HV_NO_DOMAIN) == 0, "the host can");
-    claim(hv_pager_probe(hv, &err, domid) == 0, "the domain can");
-    claim(hv_pager_probe(hv, &err, domid + 77) < 0,
+    claim(hv_pager_probe(hv, &err, by, HV_NO_DOMAIN) == 0, "the host can");
+    claim(hv_pager_probe(hv, &err, by, domid) == 0, "the domain can");
+    claim(hv_pager_probe(hv, &err, by, domid + 77) < 0,
           "a domain that is not there can't");
-    claim(hv_pager_open(hv, &err, domid, &state, &pager) == 0,
+    claim(hv_pager_open(hv, &err, by, domid, nr_gfns, &state, &pager) == 0,
           "there is a ring");
-    claim(hv_pager_open(hv, &err, domid, NULL, &other) < 0 &&
+    claim(hv_pager_open(hv, &err, by, domid, nr_gfns, NULL, &other) < 0 &&
           said("already"), "but no second one, and it says why");
     claim(hv_pager_hold(hv, &err, domid, &state, &other) == 0,
           "who wants to take over holds the ring");
@@ -90,11 +92,28 @@ static void refusals(void)
           "then nobody can hold it any more");
 }
 
+/* What lies in the frames that are still there is not what is placed. */
+static void spoil(void)
+{
+    struct gfn_run run = { 0 };
+    void *win;
+
+    while ( by == HV_FAULTS_ACCESS &&
+            pageset_next_run(&absent, run.first + run.count, WINDOW, &run) )
+    {
+        if ( hv_map_range(hv, &err, domid, true, run.first, run.count, NULL,
+                          &win) )
+            exit(99);
+        memset(win, 0xa5, run.count * PAGE_BYTES);
+        hv_unmap(hv, win, run.count);
+    }
+}
+
 static void take_away(void)
 {
     struct hv_evicted ev = { 0 };
     struct hv_domain before, after;
-    uint64_t win_gfn;
+    uint64_t win_gfn, all = 0;
     void *win = NULL;
     int errs[1], rc;
 
@@ -111,13 +130,26 @@ static void take_away(void)
           ev.absent, ev.kept);
     claim(ev.absent == absent.count && ev.absent + ev.kept == ram.count,
           "each page is counted");
-    claim(!pageset_test(&absent, win_gfn) && ev.kept < 64,
-          "what is mapped stays");
+    if ( by == HV_FAULTS_PAGING )
+        claim(!pageset_test(&absent, win_gfn) && ev.kept < 64,
+              "what is mapped stays");
+    else
+        claim(pageset_test(&absent, win_gfn) && !ev.kept &&
+              !memcmp(win, page(win_gfn), PAGE_BYTES),
+              "who has mapped it sees it all the same");
     hv_unmap(hv, win, 1);
-    claim(!hv_domain_info(hv, &err, domid, &after) &&
-          after.paged_pages == ev.absent &&
-          after.tot_pages + ev.absent == before.tot_pages,
-          "its memory is the host's again");
+    if ( hv_domain_info(hv, &err, domid, &after) )
+        exit(99);
+    if ( by == HV_FAULTS_PAGING )
+        claim(after.paged_pages == ev.absent &&
+              after.tot_pages + ev.absent == before.tot_pages,
+              "its memory is the host's again");
+    else
+        claim(after.tot_pages == before.tot_pages, "its memory is there");
+    claim(!hv_absent_pages(hv, &err, domid, &all) && all == ev.absent,
+          "all may know how much is absent");
+    /* By access it would be found again: nothing of it may be left. */
+    spoil();
     claim(hv_pager_close(pager, &err) == -EBUSY && said("still absent"),
           "the ring can't be left with absent pages");
 }
@@ -129,12 +161,10 @@ static void *push(void *arg)
     uint64_t gfns[PUSH], gfn;
     struct hv_placer *pl;
     unsigned int n = 0, i;
-    struct hv *own = NULL;
     int errs[PUSH];
 
     (void)arg;
-    if ( hv_clone(hv, NULL, &own) ||
-         hv_placer_open(own, NULL, domid, PUSH, &pl) )
+    if ( hv_placer_open(pager, NULL, PUSH, &pl) )
         exit(99);
     while ( !atomic_load(&push_now) )
         poll(NULL, 0, 1);
@@ -157,7 +187,6 @@ static void *push(void *arg)
         n = 0;
     }
     hv_placer_close(pl);
-    hv_close(own);
     atomic_store(&push_done, true);
 
     return NULL;
@@ -265,17 +294,19 @@ static void afterwards(void)
           !absent.count, "nothing is absent");
     claim(!hv_domain_info(hv, &err, domid, &d) && !d.paged_pages,
           "as the hypervisor says, too");
+    hv_placer_close(placer);
     claim(hv_pager_close(pager, &err) == 0, "the ring is left");
 }
 
 int main(int argc, char **argv)
 {
     err_init(&err);
-    if ( argc < 2 || argc > 3 )
+    if ( argc < 3 || argc > 4 )
         return 99;
     domid = (uint32_t)strtoul(argv[1], NULL, 0);
-    if ( argc > 2 )
-        min_faults = (unsigned int)strtoul(argv[2], NULL, 0);
+    by = strcmp(argv[2], "access") ? HV_FAULTS_PAGING : HV_FAULTS_ACCESS;
+    if ( argc > 3 )
+        min_faults = (unsigned int)strtoul(argv[3], NULL, 0);
     if ( hv_open(NULL, &err, &hv) || hv_pause(hv, &err, domid) ||
          hv_nr_gfns(hv, &err, domid, &nr_gfns) ||
          pageset_init(&ram, nr_gfns) || pageset_init(&absent, nr_gfns) )
@@ -285,13 +316,12 @@ int main(int argc, char **argv)
     if ( copy == MAP_FAILED )
         return 99;
     refusals();
-    claim(hv_placer_open(hv, &err, domid, 1, &placer) == 0,
+    claim(hv_placer_open(pager, &err, 1, &placer) == 0,
           "there is a placer");
     take_away();
     give_back();
     unread();
     afterwards();
-    hv_placer_close(placer);
     hv_close(hv);
 
     return tap_done();

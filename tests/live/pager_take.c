@@ -4,7 +4,8 @@
  * holder takes the ring over, and the guest goes on.  Before, the ring's
  * contents are spoiled, which the owner must notice.  Prints TAP.
  *
- *   pager_take DOMID      a running domain that keeps writing to its memory
+ *   pager_take DOMID paging|access
+ *                         a running domain that keeps writing to its memory
  */
 #include <errno.h>
 #include <poll.h>
@@ -33,6 +34,7 @@ struct shared
 static struct shared *sh;
 static struct hv *hv;
 static uint32_t domid;
+static enum hv_faults by;
 static struct pageset absent;
 
 /* Let the other process know, or wait until it does. */
@@ -73,11 +75,11 @@ static void owner(int in, int out)
 
     must(hv_open(NULL, &err, &hv));
     must(hv_pause(hv, &err, domid));
-    must(hv_pager_open(hv, &err, domid, &sh->state, &p));
+    must(hv_pager_open(hv, &err, by, domid, FIRST + COUNT, &sh->state, &p));
     must(hv_map_range(hv, &err, domid, false, FIRST, COUNT, NULL, &win));
     memcpy(sh->page, win, sizeof(sh->page));
     hv_unmap(hv, win, COUNT);
-    must(hv_placer_open(hv, &err, domid, 1, &pl));
+    must(hv_placer_open(p, &err, 1, &pl));
     must(hv_placer_evict(pl, &err, FIRST, COUNT, NULL, &absent, &ev));
     say(out);
     wait_for(in);
@@ -142,15 +144,15 @@ static void holder(int in, int out, pid_t pid)
     waitpid(pid, &status, 0);
     claim(WIFSIGNALED(status), "the owner is killed while requests wait");
     claim(take_over(p) == 0, "the holder takes the ring over");
-    must(hv_placer_open(hv, &err, domid, 1, &pl));
+    must(hv_placer_open(p, &err, 1, &pl));
     must(hv_placer_look(pl, &err, FIRST, COUNT, &absent));
     claim(absent.count > COUNT / 2 && absent.count < COUNT,
           "it finds out what is absent");
     give_back(p, pl);
     must(hv_placer_look(pl, &err, FIRST, COUNT, &absent));
     claim(!absent.count, "nothing is absent in the end");
-    claim(hv_pager_close(p, &err) == 0, "the ring is left");
     hv_placer_close(pl);
+    claim(hv_pager_close(p, &err) == 0, "the ring is left");
     hv_close(hv);
 }
 
@@ -159,13 +161,13 @@ static void spoiled(void)
 {
     struct hv_pager_request rq;
     struct hv_pager *p;
-    uint64_t gfn = 0xfeff8;
+    uint64_t gfn = by == HV_FAULTS_ACCESS ? 0xfeff9 : 0xfeff8;
     uint32_t *ring;
     void *win;
 
     must(hv_open(NULL, &err, &hv));
     must(hv_pause(hv, &err, domid));
-    must(hv_pager_open(hv, &err, domid, NULL, &p));
+    must(hv_pager_open(hv, &err, by, domid, FIRST + COUNT, NULL, &p));
     must(hv_map(hv, &err, domid, true, &gfn, 1, NULL, &win));
     ring = win;
     ring[0] = 1;                 /* a request, of zeros */
@@ -190,10 +192,11 @@ int main(int argc, char **argv)
     pid_t pid;
 
     err_init(&err);
-    if ( argc != 2 || pipe(down) || pipe(up) ||
+    if ( argc != 3 || pipe(down) || pipe(up) ||
          pageset_init(&absent, FIRST + COUNT) )
         return 99;
     domid = (uint32_t)strtoul(argv[1], NULL, 0);
+    by = strcmp(argv[2], "access") ? HV_FAULTS_PAGING : HV_FAULTS_ACCESS;
     sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE,
               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if ( sh == MAP_FAILED )

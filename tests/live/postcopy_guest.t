@@ -71,7 +71,7 @@ over
 split save
 run b "$XMIG" save "$dom" "$WORK/w.save" >"$WORK/out" 2>&1
 check 'a save is refused' [ $? -ne 0 ]
-matches 'and why' "$(cat "$WORK/out")" 'paged out|at its source'
+matches 'and why' "$(cat "$WORK/out")" 'are absent|at its source'
 kill -TERM "$(process_of "$receiver")"
 finish save
 matches 'refused: it finds its memory right' "$(right)" 'resumes=1 '

@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * A host that never switches absent pages on, for units below paging.c.
+ * A host that never keeps pages from its guest, for units below paging.c and
+ * watch.c.
  */
-#include "paging.h"
+#include <errno.h>
 
-void paging_mapped(struct domain *d, uint64_t first, uint64_t nr)
+#include "paging.h"
+#include "touch.h"
+#include "vm_event.h"
+#include "watch.h"
+
+void watch_mapped(struct domain *d, uint64_t first, uint64_t nr)
 {
     (void)d;
     (void)first;
     (void)nr;
+}
+
+int watch_map(struct domain *d, uint64_t first, uint64_t nr, uint64_t mfn)
+{
+    (void)d;
+    (void)first;
+    (void)nr;
+    (void)mfn;
+    return -ENOSYS;
 }
 
 void paging_gone(struct domain *d, uint32_t e)
@@ -17,10 +32,10 @@ void paging_gone(struct domain *d, uint32_t e)
     (void)e;
 }
 
-bool paging_fault(struct vcpu *v, uint64_t gfn)
+bool guest_touch(struct vcpu *v, const struct touch *t)
 {
     (void)v;
-    (void)gfn;
+    (void)t;
     return false;
 }
 
@@ -30,7 +45,7 @@ void paging_ask(struct domain *d, uint64_t gfn)
     (void)gfn;
 }
 
-void paging_notify(struct domain *d)
+void vm_event_notify(struct domain *d)
 {
     (void)d;
 }

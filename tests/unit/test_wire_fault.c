@@ -81,7 +81,7 @@ static void reserved_words_are_zero(void **state)
     assert_int_equal(wire_progress_decode(buf, 56, NULL, &p), -EPROTO);
 }
 
-static void absent_from_the_start_needs_post_copy(void **state)
+static void what_belongs_to_post_copy_needs_it(void **state)
 {
     struct wire_domain d = { .vcpus = 1, .nr_gfns = 8, .nr_lanes = 1,
                              .flags = WIRE_DOMAIN_ABSENT, .name = "w" };
@@ -89,6 +89,11 @@ static void absent_from_the_start_needs_post_copy(void **state)
     size_t len;
 
     (void)state;
+    assert_int_equal(wire_domain_encode(&d, buf, sizeof(buf), &len),
+                     -EINVAL);
+    d.flags |= WIRE_DOMAIN_POSTCOPY;
+    assert_int_equal(wire_domain_encode(&d, buf, sizeof(buf), &len), 0);
+    d.flags = WIRE_DOMAIN_ACCESS;
     assert_int_equal(wire_domain_encode(&d, buf, sizeof(buf), &len),
                      -EINVAL);
     d.flags |= WIRE_DOMAIN_POSTCOPY;
@@ -116,7 +121,7 @@ int main(void)
         cmocka_unit_test(fault_beyond_the_guest_is_refused),
         cmocka_unit_test(length_is_exact),
         cmocka_unit_test(reserved_words_are_zero),
-        cmocka_unit_test(absent_from_the_start_needs_post_copy),
+        cmocka_unit_test(what_belongs_to_post_copy_needs_it),
         cmocka_unit_test(faults_belong_on_their_connection),
     };
 

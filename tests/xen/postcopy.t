@@ -37,6 +37,15 @@ goes() {
     bare "$what" "$from"
 }
 
+# unsafe WHAT WHY: by mem_access it is refused, and stays where it is.
+unsafe() {
+    on A xmig migrate --postcopy --fault-source access "${SLOW[@]}" w B:8002 \
+        >"$WORK/sent" 2>&1
+    check "$1, by mem_access: refused" [ $? -ne 0 ]
+    matches "$1, by mem_access: and why" "$(cat "$WORK/sent")" "$2"
+    bare "$1, by mem_access" B
+}
+
 # After the first round, which takes seconds, something is dirty; a short second
 # one may find the guest's processor asleep.  No pause that is possible here is
 # within that limit, which would make it pre-copy's.
@@ -47,6 +56,7 @@ receive B "${SLOW[@]}"
 # ---- a domain of libxl ---------------------------------------------------------
 guest A w rate=200 memory=160 ip=10.9.0.101 disk=/dev/vda
 happy 'before' A w
+unsafe 'a domain with a disk' 'has the device [a-z]*/[0-9]*, whose backend'
 goes 'libxl, post-copy' A B --tcp --postcopy
 check 'it answers' on A ping -q -c 2 -w 30 10.9.0.101
 goes 'libxl, hybrid' B A --tcp "${HYBRID[@]}"
@@ -57,6 +67,7 @@ gone A w
 guest A w rate=200
 check 'a domain that libxl does not know' \
     on A sh -c 'xmig save w /tmp/f && xmig restore /tmp/f && rm /tmp/f'
+unsafe 'on a processor of AMD' 'needs a processor with VMX'
 goes 'post-copy' A B --postcopy
 goes 'hybrid' B A "${HYBRID[@]}"
 same 'after a round' "$(figure dirty-sync-count)" 1

@@ -14,8 +14,8 @@
 
 int dest_placer_open(struct dest *d, struct dest_placer *p)
 {
-    return hv_placer_open(d->s.hv, p->err, d->s.domid,
-                          DEST_PLACER_PAGES, &p->pl);
+    return hv_placer_open(d->split->pager, p->err, DEST_PLACER_PAGES,
+                          &p->pl);
 }
 
 void dest_placer_done(struct dest_placer *p)

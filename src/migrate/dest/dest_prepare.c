@@ -131,7 +131,13 @@ static int take_domain(struct dest *d)
         return err_set(s->err, -EPROTO, "post-copy without the capability");
 
     s->nr_lanes = dom->nr_lanes;
+    if ( (dom->flags & WIRE_DOMAIN_ACCESS) && !(s->caps & WIRE_CAP_ACCESS) )
+        return err_set(s->err, -EPROTO, "post-copy by mem_access without the "
+                       "capability");
+
     s->postcopy = dom->flags & WIRE_DOMAIN_POSTCOPY;
+    s->faults = dom->flags & WIRE_DOMAIN_ACCESS ? HV_FAULTS_ACCESS
+                                                : HV_FAULTS_PAGING;
     s->absent = dom->flags & WIRE_DOMAIN_ABSENT;
     s->nr_gfns = dom->nr_gfns;
     s->total_pages = dom->populated_pages;

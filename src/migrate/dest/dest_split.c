@@ -49,10 +49,8 @@ int dest_split_new(struct dest *d)
         rc = pageset_init(&sp->kept, s->nr_gfns);
     if ( !rc )
         rc = pageset_init(&sp->telling, s->nr_gfns);
-    if ( rc )
-        return err_set(s->err, rc, "post-copy: %s", err_text(rc));
 
-    return hv_placer_open(s->hv, s->err, s->domid, CHUNK_GFNS, &sp->placer);
+    return rc ? err_set(s->err, rc, "post-copy: %s", err_text(rc)) : 0;
 }
 
 /* Memory that it shares with us, and what it has to know. */
@@ -90,7 +88,10 @@ int dest_split_open(struct dest *d)
     sp = d->split;
     err_init(&e);
     state = prepare_holder(d, &e);
-    rc = hv_pager_open(s->hv, s->err, s->domid, state, &sp->pager);
+    rc = hv_pager_open(s->hv, s->err, s->faults, s->domid, s->nr_gfns, state,
+                       &sp->pager);
+    if ( !rc )
+        rc = hv_placer_open(sp->pager, s->err, CHUNK_GFNS, &sp->placer);
     if ( !rc && state && holder_run(sp->holder, d->journal, &e) )
     {
         /* It may come yet, and then finds a journal that is not its. */
@@ -114,8 +115,11 @@ int dest_split_absent(struct dest *d, const struct pageset *gfns)
     rc = place_make_absent(d->place, sp->placer, d->s.err, gfns, &sp->absent,
                            &sp->kept, dest_still_here, d);
 
-    /* Their frames went back to the host. */
-    return rc ? rc : build_claim_again(&d->build);
+    /* By paging their frames went back to the host. */
+    if ( rc || d->s.faults != HV_FAULTS_PAGING )
+        return rc;
+
+    return build_claim_again(&d->build);
 }
 
 int dest_split_ack(struct dest *d)

@@ -90,6 +90,8 @@ static int know_split(struct dest *d, struct held *h)
     sp->sealed = true;
     h->pager = NULL;
     if ( !rc )
+        rc = hv_placer_open(sp->pager, d->s.err, CHUNK_GFNS, &sp->placer);
+    if ( !rc )
         rc = hv_placer_look(sp->placer, d->s.err, 0, d->s.nr_gfns,
                             &sp->absent);
     if ( !rc )
@@ -109,6 +111,7 @@ static int know(struct dest *d, struct held *h)
     s->nr_lanes = sh->nr_lanes;
     s->nr_gfns = sh->nr_gfns;
     s->postcopy = s->split = true;
+    s->faults = sh->pager.by;
     snprintf(s->name, sizeof(s->name), "%s", sh->name);
     steer_domain(s);
     d->journal = h->journal;

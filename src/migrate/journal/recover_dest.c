@@ -122,8 +122,8 @@ static int abandon(struct session *s, struct journal *j, struct err *e)
 }
 
 /* What it lacks nobody can place any more: it goes, but not unsaid. */
-static int lose(struct session *s, struct journal *j,
-                const struct hv_domain *dom, struct err *e)
+static int lose(struct session *s, struct journal *j, uint64_t pages,
+                struct err *e)
 {
     const struct journal_info *info = journal_info(j);
     int rc = journal_append(j, JOURNAL_LOST, true, e);
@@ -132,7 +132,7 @@ static int lose(struct session *s, struct journal *j,
         return rc;
     LOG_WARN(s->logger, "\"%s\" is lost: %lu pages of it were still at its "
              "source when the process that fetched them died", info->name,
-             (unsigned long)dom->paged_pages);
+             (unsigned long)pages);
     toolstack_destroy(s->toolstack, NULL, info->domid);
 
     return JOURNAL_LOST;
@@ -146,6 +146,7 @@ static int split(struct session *s, struct journal *j, struct err *e)
 {
     const struct journal_info *info = journal_info(j);
     struct hv_domain dom;
+    uint64_t pages;
     int rc;
 
     if ( !domain_is_here(s, info, info->domid, &dom) )
@@ -153,8 +154,11 @@ static int split(struct session *s, struct journal *j, struct err *e)
         rc = journal_append(j, JOURNAL_LOST, true, e);
         return rc ? rc : JOURNAL_LOST;
     }
-    if ( dom.paged_pages )
-        return lose(s, j, &dom, e);
+    rc = hv_absent_pages(s->hv, e, info->domid, &pages);
+    if ( rc )
+        return rc;
+    if ( pages )
+        return lose(s, j, pages, e);
     rc = journal_append(j, JOURNAL_STARTED, true, e);
     if ( !rc )
         rc = finish_started(s, j, e);
@@ -246,7 +250,7 @@ int recover_destination_by_hand(struct session *s,
     int rc;
 
     if ( split && domain_is_here(s, &ent->info, ent->info.domid, &dom) )
-        pages = dom.paged_pages;
+        hv_absent_pages(s->hv, NULL, ent->info.domid, &pages);
     rc = recover_destination(s, ent->info.id, NULL);
     if ( rc == -EBUSY && split && fenced )
     {

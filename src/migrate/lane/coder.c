@@ -332,7 +332,8 @@ void coder_trial(struct coder *c, uint64_t bytes, uint64_t us,
                  uint64_t trial_bytes, uint64_t trial_us)
 {
     pthread_mutex_lock(&c->lock);
-    pace_trial(&c->pack_pace, clock_now_us(), bytes, us, trial_bytes, trial_us);
+    pace_trial(&c->pack_pace, clock_now_us(), bytes, us, trial_bytes,
+               trial_us);
     pthread_mutex_unlock(&c->lock);
 }
 

@@ -142,6 +142,10 @@ static int meet(struct source *src)
     if ( !rc && s->postcopy && !(s->caps & WIRE_CAP_POSTCOPY) )
         rc = err_set(s->err, -EOPNOTSUPP, "the xmig at %s does not know "
                      "post-copy", src->peer.label);
+    if ( !rc && s->faults == HV_FAULTS_ACCESS &&
+         !(s->caps & WIRE_CAP_ACCESS) )
+        rc = err_set(s->err, -EOPNOTSUPP, "the xmig at %s does not know "
+                     "post-copy by mem_access", src->peer.label);
     if ( rc )
         return rc;
 
@@ -174,7 +178,9 @@ static int set_up(struct source *src)
                                               : src->peer.text);
     s->nr_gfns = src->desc.domain.nr_gfns;
     s->total_pages = src->desc.domain.populated_pages;
-    split_choose(src);
+    rc = split_choose(src);
+    if ( rc )
+        return rc;
     if ( opt_is_set(s->opts, NULL, "name") &&
          *opt_str(s->opts, NULL, "name") )
         snprintf(src->desc.domain.name, sizeof(src->desc.domain.name), "%s",

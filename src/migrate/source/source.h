@@ -107,7 +107,7 @@ extern const struct rounds_peer source_peer;
 /* ---- source_split.c: post-copy ------------------------------------------ */
 
 /* Do the options want it, from the start or when a mechanism says so? */
-void split_choose(struct source *src);
+int split_choose(struct source *src);
 /* Threads for what follows the switch-over; D is prepared, lanes are there. */
 int split_open(struct source *src);
 /*

@@ -21,7 +21,23 @@
 #define TICK_MS     20
 #define ALIVE_US    US_PER_S
 
-void split_choose(struct source *src)
+/* Backends are not stopped by what stops vCPUs alone. */
+static int choose_access(struct source *src)
+{
+    struct session *s = &src->s;
+    char name[64];
+
+    if ( store_has_device(s->store, s->domid, name, sizeof(name)) )
+        return err_set(s->err, -EINVAL, "post-copy by mem_access: domain %u "
+                       "has the device %s, whose backend would use memory "
+                       "that is not there yet", s->domid, name);
+    s->faults = HV_FAULTS_ACCESS;
+    src->desc.domain.flags |= WIRE_DOMAIN_ACCESS;
+
+    return 0;
+}
+
+int split_choose(struct source *src)
 {
     struct session *s = &src->s;
     uint64_t when = opt_u64(s->opts, NULL, "postcopy");
@@ -34,6 +50,11 @@ void split_choose(struct source *src)
         src->desc.domain.flags |= WIRE_DOMAIN_POSTCOPY;
     if ( s->absent )
         src->desc.domain.flags |= WIRE_DOMAIN_ABSENT;
+    if ( s->postcopy &&
+         opt_u64(s->opts, NULL, "fault-source") == OPT_FAULTS_ACCESS )
+        return choose_access(src);
+
+    return 0;
 }
 
 int split_open(struct source *src)

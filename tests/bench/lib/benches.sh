@@ -9,12 +9,12 @@ precopy_all="xmig stock-free stock-mapped raw-tcp raw-tcp-mapped
 postcopy_all="xmig xmig-hybrid empty-switch qemu qemu-preempt"
 wan_all="xmig xmig-4 link one-stream"
 
-# bench_set BENCH: mib fill_mib zero_percent work_mib rate_mib order untouched
+# bench_set BENCH: mib fill_mib zero_percent work_mib rate_mib order
 # probe known delay_ms (rate_mib in MiB/s, 0: nothing is rewritten; probe: QEMU's guest
 # notes how long its accesses take; known: its subjects; delay_ms: one way, of a link at 1 Gbit/s between
 # the hosts, or nothing for the loopback).
 bench_set() {
-    mib=$guest_mib zero_percent=0 work_mib=0 rate_mib=0 untouched=''
+    mib=$guest_mib zero_percent=0 work_mib=0 rate_mib=0
     known=$precopy_all order=sequential probe=0 delay_ms=''
     case $1 in
     precopy-idle) ;;
@@ -24,10 +24,7 @@ bench_set() {
         mib=$((guest_mib / 2)) rate_mib=400
         work_mib=$((mib * 614 / 1024)) ;;
     precopy-scale-*)
-        mib=$((${1##*-} * 1024)) known="xmig stock-mapped"
-        # Touched hosts have all of it, twice; the rest of a machine needs
-        # some, too.
-        [ $((2 * mib + 2048)) -lt "$(available_mib)" ] || untouched=1 ;;
+        mib=$((${1##*-} * 1024)) known="xmig stock-mapped" ;;
     wan-*) delay_ms=${1#wan-} known=$wan_all ;;
     postcopy-idle) known=$postcopy_all ;;
     postcopy-dirty)
@@ -49,14 +46,11 @@ bench_set() {
     *) fail "no such bench: $1" ;;
     esac
     fill_mib=$((mib * 94 / 100 - work_mib))
-    # What a host that has no memory of its own can't hold is left unfilled.
-    [ -z "$untouched" ] || fill_mib=$((mib / 16))
 }
 
 # Why a bench can't run here; nothing when it can.
 bench_obstacle() {
     local need=$((2 * mib + 1024))
-    [ -z "$untouched" ] || need=$((mib + mib / 4 + 1024))
     if [ "$need" -ge "$(available_mib)" ]; then
         echo "needs $need MiB of memory, $(available_mib) are free"
     elif [ -n "$delay_ms" ] && [ ! -c /dev/net/tun ]; then

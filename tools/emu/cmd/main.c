@@ -13,8 +13,8 @@
 #include "cmd.h"
 
 static const struct verb verbs[] = {
-    { "start", "start [--memory MIB] [--untouched] [--dirty-log async|sync]"
-      " [--switch SOCKET] DIR",
+    { "start", "start [--memory MIB] [--untouched] [--no-vmx]"
+      " [--dirty-log async|sync] [--switch SOCKET] DIR",
       "start a host whose files live in DIR", verb_start },
     { "stop", "stop [DIR]", "stop a host and its domains", verb_stop },
     { "create", "create [--paused] [DIR] CONFIG",

@@ -22,7 +22,7 @@
 
 #define XEN_BIN "/usr/lib/xen-4.17/bin"
 #define DEFAULT_MEMORY "512"
-#define MAX_MEMORY_MIB (1u << 20)
+#define MAX_MEMORY_MIB (1u << 18)
 /* Touching and poisoning memory costs up to seconds per GiB. */
 #define HOST_READY_US(mib) (20000000ull + (mib) * 20000ull)
 #define DAEMON_READY_US    10000000ull
@@ -34,6 +34,7 @@ struct start
     const char *dirty_log;   /* NULL: the host chooses */
     const char *switch_sock; /* NULL: no network backend */
     bool untouched;
+    bool no_vmx;
     uint64_t memory_mib;
 };
 
@@ -132,6 +133,8 @@ static int start_host(struct start *s)
     argv[n++] = (char *)s->memory;
     if ( s->untouched )
         argv[n++] = "--untouched";
+    if ( s->no_vmx )
+        argv[n++] = "--no-vmx";
     if ( s->dirty_log )
     {
         argv[n++] = "--dirty-log";
@@ -328,45 +331,58 @@ static int start(struct start *s)
     return rc;
 }
 
-int verb_start(int argc, char **argv)
+/* 0, or what to exit with. */
+static int parse_options(int argc, char **argv, struct start *s)
 {
     static const struct option opts[] = {
         { "memory", required_argument, NULL, 'm' },
         { "untouched", no_argument, NULL, 'u' },
+        { "no-vmx", no_argument, NULL, 'v' },
         { "dirty-log", required_argument, NULL, 'd' },
         { "switch", required_argument, NULL, 's' },
         { NULL, 0, NULL, 0 },
     };
-    struct start s = { .memory = DEFAULT_MEMORY };
-    char sock[PATH_MAX];
-    const char *dir;
     int c;
 
-    while ( (c = getopt_long(argc, argv, "m:ud:s:", opts, NULL)) != -1 )
+    while ( (c = getopt_long(argc, argv, "m:uvd:s:", opts, NULL)) != -1 )
         switch ( c )
         {
         case 'm':
-            s.memory = optarg;
+            s->memory = optarg;
             break;
         case 'u':
-            s.untouched = true;
+            s->untouched = true;
+            break;
+        case 'v':
+            s->no_vmx = true;
             break;
         case 'd':
-            s.dirty_log = optarg;
+            s->dirty_log = optarg;
             break;
         case 's':
-            s.switch_sock = optarg;
+            s->switch_sock = optarg;
             break;
         default:
             return usage(argv[0]);
         }
-    if ( parse_u64(s.memory, MAX_MEMORY_MIB, &s.memory_mib) || !s.memory_mib )
+    if ( parse_u64(s->memory, MAX_MEMORY_MIB, &s->memory_mib) ||
+         !s->memory_mib )
     {
         err("--memory takes MiB, up to %u", MAX_MEMORY_MIB);
         return usage(argv[0]);
     }
-    if ( optind + 1 != argc )
-        return usage(argv[0]);
+    return optind + 1 == argc ? 0 : usage(argv[0]);
+}
+
+int verb_start(int argc, char **argv)
+{
+    struct start s = { .memory = DEFAULT_MEMORY };
+    int rc = parse_options(argc, argv, &s);
+    char sock[PATH_MAX];
+    const char *dir;
+
+    if ( rc )
+        return rc;
     dir = argv[optind];
     if ( mkdir(dir, 0755) && errno != EEXIST )
     {

@@ -23,6 +23,7 @@
 
 #include "dirty.h"
 #include "uffd.h"
+#include "watch.h"
 
 #define SYNC_FEATURES  UFFD_FEATURE_WP_HUGETLBFS_SHMEM
 #define ASYNC_FEATURES (UFFD_FEATURE_WP_ASYNC | SYNC_FEATURES | \
@@ -299,6 +300,13 @@ int dirty_enable(struct domain *d)
     pthread_mutex_lock(&l->lock);
     if ( l->enabled )
         goto out;
+    if ( watch_on(d) )
+    {
+        log_line("dom%u: no log-dirty mode while pages are kept from the "
+                 "guest", d->domid);
+        rc = -EBUSY;
+        goto out;
+    }
     if ( !l->soft )
     {
         p = mmap(NULL, (d->p2m.max_gfns + 63) / 64 * 8,

@@ -19,7 +19,9 @@ void dirty_done(struct domain *d);
 
 /*
  * vCPUs may run meanwhile: what they write after dirty_enable() has returned
- * is logged, what they write before may be.  -EINVAL: on already.
+ * is logged, what they write before may be.
+ *   -EINVAL  on already
+ *   -EBUSY   pages are kept from the guest (watch.h), which the log says
  */
 int dirty_enable(struct domain *d);
 int dirty_disable(struct domain *d);

@@ -15,12 +15,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "dirty.h"
 #include "domctl.h"
 #include "evtchn.h"
 #include "gnttab.h"
 #include "host.h"
 #include "paging.h"
+#include "vm_event.h"
 
 struct domain *domain_get(struct domain *d)
 {
@@ -58,6 +60,7 @@ static void domain_free(struct domain *d)
     unsigned int i;
 
     dirty_done(d);
+    vm_event_done(d);
     paging_done(d);
     p2m_done(d);
     for ( i = 0; i < d->nr_vcpus; i++ )
@@ -230,6 +233,8 @@ int domain_create(struct host *h, uint32_t domid, bool hvm,
     rc = hvm ? p2m_init(d) : 0;
     if ( !rc && hvm )
         rc = paging_init(d);
+    if ( !rc && hvm )
+        rc = vm_event_init(d);
     if ( !rc )
         rc = take_domid(h, d, domid);
     if ( rc )
@@ -264,7 +269,11 @@ void domain_destroy(struct domain *d)
     if ( atomic_exchange(&d->dying, true) )
         return;
     vcpus_end(d);
-    paging_end(d);
+    if ( d->hvm )
+    {
+        paging_end(d);
+        access_end(d);
+    }
     evtchn_domain_destroy(d->domid);
     machine_claim(&d->host->machine, &d->acct, 0);
     if ( d->hvm )

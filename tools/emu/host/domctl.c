@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xenctrl.h>
-#include <xen/vm_event.h>
 
+#include "access.h"
 #include "domctl.h"
 #include "evtchn.h"
 #include "hypercall.h"
 #include "paging.h"
+#include "vm_event.h"
 
 #define DEFAULT_WEIGHT 256
 #define TSC_MODE_NATIVE 2u           /* never emulated */
@@ -173,35 +174,50 @@ static int subscribe(struct domain *d, uint32_t port)
 
 /* ---- vm_event ----------------------------------------------------------- */
 
+static int access_required(struct domain *d, bool required)
+{
+    if ( !d->hvm )
+        return -EPERM;
+    domain_pause(d);
+    atomic_store(&d->access.required, required);
+    domain_unpause(d);
+    return 0;
+}
+
 static int vm_event(struct conn *c, struct domain *d,
                     struct xen_domctl_vm_event_op *v)
 {
+    bool paging = v->mode == XEN_DOMCTL_VM_EVENT_OP_PAGING;
     int rc = fault_check(c->host, c, "vm_event_op", vm_event_op_name(v->op));
 
     if ( rc )
         return rc;
     if ( !d->nr_vcpus )
         return -EINVAL;
-    if ( v->mode != XEN_DOMCTL_VM_EVENT_OP_PAGING )
+    if ( !paging && v->mode != XEN_DOMCTL_VM_EVENT_OP_MONITOR )
         return (int)unmodelled(c, "vm_event_op of ring", v->mode);
     switch ( v->op )
     {
     case XEN_VM_EVENT_ENABLE:
-        return paging_enable(d, &v->u.enable.port);
+        return paging ? paging_enable(d, &v->u.enable.port) :
+                        monitor_enable(d, &v->u.enable.port);
 
     case XEN_VM_EVENT_DISABLE:
-        return paging_disable(d);
+        return paging ? paging_disable(d) : monitor_disable(d);
     }
     return (int)unmodelled(c, "vm_event_op", v->op);
 }
 
 /* By itself, as it takes no lock: it is part of every fault. */
-static int vm_event_resume(struct conn *c, struct domain *d)
+static int vm_event_resume(struct conn *c, struct domain *d, uint32_t mode)
 {
+    enum vm_event_ring ring = mode == XEN_DOMCTL_VM_EVENT_OP_PAGING ?
+                              RING_PAGING : RING_MONITOR;
+
     int rc = fault_check(c->host, c, "vm_event_op", "resume");
 
     if ( !rc )
-        rc = d->hvm ? paging_resume(d) : -EINVAL;
+        rc = d->hvm ? ring_resume(d->rings[ring]) : -EINVAL;
     return rc;
 }
 
@@ -242,8 +258,9 @@ static int look(struct conn *c, struct domain *d, struct xen_domctl *op)
 
     case XEN_DOMCTL_vm_event_op:
         if ( op->u.vm_event_op.op == XEN_VM_EVENT_RESUME &&
-             op->u.vm_event_op.mode == XEN_DOMCTL_VM_EVENT_OP_PAGING )
-            return vm_event_resume(c, d);
+             (op->u.vm_event_op.mode == XEN_DOMCTL_VM_EVENT_OP_PAGING ||
+              op->u.vm_event_op.mode == XEN_DOMCTL_VM_EVENT_OP_MONITOR) )
+            return vm_event_resume(c, d, op->u.vm_event_op.mode);
     }
     return -ENOSYS;
 }
@@ -267,6 +284,9 @@ static int change_any(struct conn *c, struct domain *d, struct xen_domctl *op)
 
     case XEN_DOMCTL_max_mem:
         return set_max_mem(d, op->u.max_mem.max_memkb);
+
+    case XEN_DOMCTL_set_access_required:
+        return access_required(d, op->u.access_required.access_required);
 
     case XEN_DOMCTL_settimeoffset:
         /* The guests here keep no wall clock. */

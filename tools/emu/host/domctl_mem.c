@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "access.h"
 #include "dirty.h"
 #include "domctl.h"
 #include "hypercall.h"
@@ -76,6 +77,12 @@ static int collect(struct conn *c, struct domain *d,
     return 0;
 }
 
+static int log_dirty(struct domain *d)
+{
+    access_make_way(d);
+    return dirty_enable(d);
+}
+
 int domctl_shadow(struct conn *c, struct domain *d,
                   struct xen_domctl_shadow_op *op)
 {
@@ -87,10 +94,10 @@ int domctl_shadow(struct conn *c, struct domain *d,
     case XEN_DOMCTL_SHADOW_OP_ENABLE:
         if ( !(op->mode & XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY) )
             return -EINVAL;
-        return dirty_enable(d);
+        return log_dirty(d);
 
     case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
-        return dirty_enable(d);
+        return log_dirty(d);
 
     case XEN_DOMCTL_SHADOW_OP_OFF:
         return dirty_disable(d);

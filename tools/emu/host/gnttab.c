@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "gnttab_priv.h"
-#include "paging.h"
+#include "vm_event.h"
 
 #define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
 
@@ -151,7 +151,7 @@ bool gnttab_wait_absent(struct conn *c, uint32_t domid,
 
     if ( go_on )
     {
-        paging_notify(d);
+        vm_event_notify(d);
         nanosleep(&ts, NULL);
         ++*delay_ms;
     }

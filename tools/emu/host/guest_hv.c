@@ -2,14 +2,14 @@
 /*
  * What a guest gets by hypercall, called from its steps.
  *
- * Arguments that point into guest memory are copied before any lock is taken:
- * a bad pointer then crashes the guest only.
+ * What arguments point to is copied (guest_copy.h) before any lock is taken: a
+ * bad pointer then crashes the guest only.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "evtchn.h"
 #include "gnttab.h"
+#include "guest_copy.h"
 #include "guest_hv.h"
 #include "host.h"
 
@@ -46,17 +46,19 @@ static void hv_console(struct guest_env *env, const char *line)
 {
     char copy[960];
 
-    strncpy(copy, line, sizeof(copy) - 1);
-    copy[sizeof(copy) - 1] = 0;
+    copy_guest_string(domain_of(env), copy, line, sizeof(copy));
     domain_console(domain_of(env), "%s", copy);
 }
 
 static int hv_get_param(struct guest_env *env, unsigned int index,
                         uint64_t *ret_value)
 {
+    uint64_t value;
+
     if ( index >= NR_HVM_PARAMS )
         return -EINVAL;
-    *ret_value = atomic_load(&domain_of(env)->params[index]);
+    value = atomic_load(&domain_of(env)->params[index]);
+    copy_to_guest(domain_of(env), ret_value, &value, sizeof(value));
     return 0;
 }
 
@@ -68,7 +70,7 @@ static int hv_evtchn_alloc_unbound(struct guest_env *env,
                                   &port);
 
     if ( !rc )
-        *ret_port = port;
+        copy_to_guest(domain_of(env), ret_port, &port, sizeof(port));
     return rc;
 }
 
@@ -93,7 +95,7 @@ static void *hv_grant_table(struct guest_env *env,
     unsigned int nr = 0;
     void *table = gnttab_table(domain_of(env), &nr);
 
-    *ret_nr_entries = nr;
+    copy_to_guest(domain_of(env), ret_nr_entries, &nr, sizeof(nr));
     return table;
 }
 
@@ -105,7 +107,7 @@ static int hv_decrease(struct guest_env *env, const uint64_t *gfns,
 
     if ( n > MAX_EXTENTS )
         return -E2BIG;
-    memcpy(copy, gfns, n * sizeof(*copy));
+    copy_from_guest(domain_of(env), copy, gfns, n * sizeof(*copy));
     done = p2m_decrease(domain_of(env), copy, n);
     return done == (long)n ? 0 : done < 0 ? (int)done : -EINVAL;
 }
@@ -117,7 +119,7 @@ static int hv_populate(struct guest_env *env, const uint64_t *gfns,
 
     if ( n > MAX_EXTENTS )
         return -E2BIG;
-    memcpy(copy, gfns, n * sizeof(*copy));
+    copy_from_guest(domain_of(env), copy, gfns, n * sizeof(*copy));
     return (int)p2m_populate(domain_of(env), copy, n, 0);
 }
 

@@ -10,7 +10,7 @@
  *   1  domain.lock          toolstack operations on a domain, one at a time
  *   2  evtchn.c's and gnttab.c's own locks
  *   3  domain.p2m_lock      rwlock: P2M and guest address space
- *   4  domain.dirty.lock    log-dirty state; paging's locks
+ *   4  domain.dirty.lock    log-dirty state; paging's locks; a vm_event ring's
  *   5  host.dom_lock        the table of domains
  *   6  machine.lock         frame allocator
  *   7  domain.sched_lock    pause counts, shutdown state, vCPU states
@@ -51,7 +51,7 @@ enum dirty_mode
 
 struct domain;
 struct conn;
-struct paging_batch;
+struct pt_batch;
 
 struct host
 {
@@ -63,6 +63,7 @@ struct host
     uint64_t dom0_pages;         /* accounted only, not backed */
     uint64_t max_gfns;           /* size of each guest's address space */
     unsigned int nr_cpus;
+    bool no_vmx;                 /* as a host with AMD's processors */
 
     struct machine machine;
     struct fault_plan faults;    /* for all clients */
@@ -156,10 +157,32 @@ struct p2m
 #define P2M_ASKED   0x20000000u  /* the pager was asked for it */
 #define P2M_ABSENT  0x10000000u  /* no frame: mfn + 1 is what lies mapped
                                   * there without being touchable, or 0 */
-#define P2M_FLAGS   0xf0000000u
+#define P2M_DENIED  0x08000000u  /* its access is n, and it has its frame:
+                                  * see access.h; never with P2M_PAGING */
+#define P2M_FLAGS   0xf8000000u
+
+/* watch.c's: the guest's memory is registered with userfaultfd. */
+struct watch
+{
+    /* changed while no vCPU can fault: under p2m_lock for writing */
+    int uffd;
+    unsigned int users;          /* enum watch_user */
+    atomic_bool on;
+};
+
+/* access.c's */
+struct mem_access
+{
+    atomic_uint_fast64_t nr_denied;
+    atomic_bool deny_new;        /* under p2m_lock for writing: the default */
+    atomic_bool required;        /* XEN_DOMCTL_set_access_required */
+};
+
+enum vm_event_ring { RING_PAGING, RING_MONITOR, NR_RINGS };
 
 struct gnttab_domain;
 struct paging;
+struct vm_ring;
 struct domctl_state;
 
 struct domain
@@ -183,7 +206,10 @@ struct domain
     struct p2m p2m;
 
     struct dirty_log dirty;
+    struct watch watch;
+    struct mem_access access;
     struct paging *paging;       /* paging.c's, NULL for dom0 */
+    struct vm_ring *rings[NR_RINGS]; /* vm_event.c's, likewise */
 
     /* accounting, under machine.lock */
     struct account acct;
@@ -246,10 +272,10 @@ int domain_resume(struct domain *d);
 /* All its vCPUs together may use percent of one CPU; 0 = no cap. */
 void domain_cap(struct domain *d, unsigned int percent);
 /*
- * A page that the vCPU touches is absent: what its thread does, in the middle
- * of the step.  From vcpu_fault_begin() to vcpu_fault_end() it counts as
- * stopped, with its step unfinished.  vcpu_fault_wait() returns when no
- * request of its is unanswered (and, room: when there is room in the ring).
+ * A page that the vCPU touches is absent or denied: what its thread does, in
+ * the middle of the step.  From vcpu_fault_begin() to vcpu_fault_end() it
+ * counts as stopped, with its step unfinished.  vcpu_fault_wait() returns when
+ * no request of its is unanswered (and, room: when there is room in the ring).
  * Both leave the step for good, by a jump, if the domain goes.
  */
 void vcpu_fault_begin(struct vcpu *v);
@@ -275,7 +301,7 @@ void p2m_done(struct domain *d);
 int p2m_lookup(struct domain *d, uint64_t gfn, uint64_t *ret_mfn);
 /* Look up and pin, so that the frame stays allocated until machine_unpin().
  * -ENOENT, -EINVAL; -EAGAIN: absent, and the pager has been asked;
- * paging_notify() is due when no lock is held.  For grant maps. */
+ * vm_event_notify() is due when no lock is held.  For grant maps. */
 int p2m_pin(struct domain *d, uint64_t gfn, uint64_t *ret_mfn);
 /* Pin num gfns at once: appends runs to *ret_runs (malloc'ed, *ret_nr). */
 int p2m_pin_runs(struct domain *d, const uint64_t *gfns, uint32_t num,
@@ -314,7 +340,7 @@ struct conn
     struct fmem *fmem;           /* fmem.c's: pins of this connection */
     void *evtchn;                /* evtchn.c's */
     void *gnttab;                /* gnttab.c's */
-    struct paging_batch *batch;  /* memop.c's, for a multicall */
+    struct pt_batch *batch;      /* batch.c's, for a multicall */
     uint8_t *raw;                /* the request in hand: header, payload */
     size_t raw_size;
     uint8_t *buf;                /* its payload, 8-aligned */

@@ -11,11 +11,11 @@
 #include <xen/sched.h>
 #include <xen/version.h>
 
+#include "batch.h"
 #include "evtchn.h"
 #include "gnttab.h"
 #include "host.h"
 #include "hypercall.h"
-#include "paging.h"
 
 #define MAX_MULTICALL 8192u
 
@@ -174,14 +174,20 @@ static int faulted(struct conn *c, const char *what, const char *sub)
     return fault_check(c->host, c, what, sub);
 }
 
+/* Goes on with the batch of a multicall, or flushes it itself. */
+static bool batched(uint64_t nr, uint64_t sub)
+{
+    return nr == __HYPERVISOR_memory_op &&
+           (sub == XENMEM_paging_op || sub == XENMEM_access_op);
+}
+
 static int64_t one(struct conn *c, uint64_t nr, const uint64_t *arg)
 {
     const char *what = hypercall_name(nr);
     int rc = 0;
 
-    if ( c->batch && (nr != __HYPERVISOR_memory_op ||
-                      arg[0] != XENMEM_paging_op) )
-        paging_flush(c->batch);
+    if ( c->batch && !batched(nr, arg[0]) )
+        batch_flush(c->batch);
     switch ( nr )
     {
     case __HYPERVISOR_domctl:
@@ -233,6 +239,6 @@ int64_t hypercall(struct conn *c, const struct emu_call *call)
     int64_t ret = one(c, call->nr, call->arg);
 
     if ( c->batch )
-        paging_flush(c->batch);
+        batch_flush(c->batch);
     return ret;
 }

@@ -29,6 +29,7 @@ const char *sched_op_name(uint64_t sub);
 const char *evtchn_op_name(uint64_t sub);
 const char *shadow_op_name(uint32_t op);
 const char *paging_op_name(uint32_t op);
+const char *access_op_name(uint32_t op);
 const char *vm_event_op_name(uint32_t op);
 
 #endif

@@ -30,6 +30,7 @@
 #define DOM0_VCPUS     2u
 #define DOM0_PAGES     (512ull << 8)     /* 512 MiB */
 #define DEFAULT_MIB    512u
+#define MAX_MIB        (1u << 18)        /* P2M entries have room for it */
 #define HIGH_GFN       0x100000ull
 
 struct args
@@ -38,6 +39,7 @@ struct args
     const char *log;
     uint64_t mib;
     bool untouched;
+    bool no_vmx;
     enum dirty_mode dirty_mode;
     int ready_fd;
 };
@@ -48,6 +50,7 @@ static void usage(FILE *f)
             "  --dir DIR           the same as DIR\n"
             "  --memory MIB        machine memory (%u)\n"
             "  --untouched         leave machine memory sparse\n"
+            "  --no-vmx            processors without VMX: no mem_access\n"
             "  --dirty-log MODE    async, sync or auto (auto)\n"
             "  --log FILE          instead of DIR/host.log\n"
             "  --ready-fd FD       write a byte there when ready\n",
@@ -87,6 +90,7 @@ static int parse_args(int argc, char **argv, struct args *a)
         { "dir", required_argument, NULL, 'd' },
         { "memory", required_argument, NULL, 'm' },
         { "untouched", no_argument, NULL, 'u' },
+        { "no-vmx", no_argument, NULL, 'v' },
         { "dirty-log", required_argument, NULL, 'y' },
         { "log", required_argument, NULL, 'l' },
         { "ready-fd", required_argument, NULL, 'r' },
@@ -104,10 +108,13 @@ static int parse_args(int argc, char **argv, struct args *a)
             a->dir = optarg;
             break;
         case 'm':
-            rc = parse_u64(optarg, 1u << 22, &a->mib);
+            rc = parse_u64(optarg, MAX_MIB, &a->mib);
             break;
         case 'u':
             a->untouched = true;
+            break;
+        case 'v':
+            a->no_vmx = true;
             break;
         case 'y':
             rc = parse_mode(optarg, &a->dirty_mode);
@@ -261,6 +268,7 @@ static int host_init(struct host *h, const struct args *a)
     int rc;
 
     h->dir = a->dir;
+    h->no_vmx = a->no_vmx;
     h->boot_ns = now_ns();
     h->nr_cpus = cpus > 0 ? (unsigned int)cpus : 1;
     h->dom0_pages = DOM0_PAGES;

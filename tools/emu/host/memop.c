@@ -3,10 +3,11 @@
  * memory_op.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <xenctrl.h>
 #include <xen/memory.h>
 
+#include "access.h"
+#include "batch.h"
 #include "gnttab.h"
 #include "host.h"
 #include "hypercall.h"
@@ -244,9 +245,9 @@ static int64_t remove_from_physmap(struct conn *c, uint64_t va)
 
 static int64_t paging(struct conn *c, uint64_t va)
 {
-    struct paging_batch *b = c->batch;
     const void *buffer = NULL;
     xen_mem_paging_op_t mpo;
+    struct pt_batch *b;
     struct domain *d;
     int rc;
 
@@ -257,8 +258,7 @@ static int64_t paging(struct conn *c, uint64_t va)
         rc = fault_check(c->host, c, "paging_op", paging_op_name(mpo.op));
     if ( rc )
         return rc;
-    if ( !b )
-        b = c->batch = calloc(1, sizeof(*b));
+    b = batch_of(c);
     if ( !b )
         return -ENOMEM;
     /* The domain of the batch has a reference already. */
@@ -318,6 +318,9 @@ int64_t do_memory_op(struct conn *c, uint64_t sub, uint64_t va)
 
     case XENMEM_paging_op:
         return paging(c, va);
+
+    case XENMEM_access_op:
+        return do_access_op(c, va);
 
     case XENMEM_get_vnumainfo:
         /* No vNUMA: as Xen says of a domain without. */

@@ -95,6 +95,11 @@ static const struct name paging_ops[] = {
     N(XENMEM_paging_op_, prep),
 };
 
+static const struct name access_ops[] = {
+    N(XENMEM_access_op_, set_access), N(XENMEM_access_op_, get_access),
+    N(XENMEM_access_op_, set_access_multi),
+};
+
 static const struct name sysctls[] = {
     N(XEN_SYSCTL_, readconsole), N(XEN_SYSCTL_, tbuf_op),
     N(XEN_SYSCTL_, physinfo), N(XEN_SYSCTL_, sched_id),
@@ -182,4 +187,5 @@ const char *sched_op_name(uint64_t sub) { return FIND(sched_ops, sub); }
 const char *evtchn_op_name(uint64_t sub) { return FIND(evtchn_ops, sub); }
 const char *shadow_op_name(uint32_t op) { return FIND(shadow_ops, op); }
 const char *paging_op_name(uint32_t op) { return FIND(paging_ops, op); }
+const char *access_op_name(uint32_t op) { return FIND(access_ops, op); }
 const char *vm_event_op_name(uint32_t op) { return FIND(vm_event_ops, op); }

@@ -11,32 +11,28 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "access.h"
 #include "dirty.h"
-#include "host.h"
+#include "p2m_entry.h"
 #include "paging.h"
+#include "vm_event.h"
+#include "watch.h"
 
 #define BATCH RUN_FRAMES
 
-static uint32_t entry_get(struct domain *d, uint64_t gfn)
+/* entry_set() for what may lie beyond all that was there before. */
+static void entry_new(struct domain *d, uint64_t gfn, uint32_t e)
 {
-    return atomic_load_explicit(&d->p2m.entry[gfn], memory_order_acquire);
-}
-
-static void entry_set(struct domain *d, uint64_t gfn, uint32_t e)
-{
-    atomic_store_explicit(&d->p2m.entry[gfn], e, memory_order_release);
-    if ( e && gfn >= d->p2m.nr_gfns )
+    entry_set(d, gfn, e);
+    if ( gfn >= d->p2m.nr_gfns )
         d->p2m.nr_gfns = gfn + 1;
 }
 
-static uint32_t entry_mfn(uint32_t e)
+/* Entry e is replaced by something else. */
+static void entry_gone(struct domain *d, uint32_t e)
 {
-    return (e & ~P2M_FLAGS) - 1;
-}
-
-static bool entry_has_frame(uint32_t e)
-{
-    return e && !(e & P2M_ABSENT);
+    paging_gone(d, e);
+    access_gone(d, e);
 }
 
 int p2m_init(struct domain *d)
@@ -86,22 +82,21 @@ static int va_fail(struct domain *d, uint64_t gfn, uint64_t nr)
 
 static int va_map(struct domain *d, uint64_t gfn, uint64_t mfn, uint64_t nr)
 {
-    void *at = d->p2m.mem + gfn * PAGE_SIZE;
-
-    if ( mmap(at, nr * PAGE_SIZE, PROT_READ | PROT_WRITE,
+    /* Denied from the first moment on; then there is no log-dirty. */
+    if ( atomic_load(&d->access.deny_new) )
+        return watch_map(d, gfn, nr, mfn);
+    if ( mmap(va(d, gfn), nr * PAGE_SIZE, PROT_READ | PROT_WRITE,
               MAP_SHARED | MAP_FIXED | MAP_NORESERVE, d->host->machine.memfd,
               (off_t)(mfn * PAGE_SIZE)) == MAP_FAILED )
         return va_fail(d, gfn, nr);
     dirty_remapped(d, gfn, nr);
-    paging_mapped(d, gfn, nr);
+    watch_mapped(d, gfn, nr);
     return 0;
 }
 
 static int va_hole(struct domain *d, uint64_t gfn, uint64_t nr)
 {
-    void *at = d->p2m.mem + gfn * PAGE_SIZE;
-
-    if ( mmap(at, nr * PAGE_SIZE, PROT_NONE,
+    if ( mmap(va(d, gfn), nr * PAGE_SIZE, PROT_NONE,
               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
               -1, 0) == MAP_FAILED )
         return va_fail(d, gfn, nr);
@@ -182,7 +177,7 @@ int p2m_pin_runs(struct domain *d, const uint64_t *gfns, uint32_t num,
             machine_pin(&d->host->machine, mfn);
     }
     pthread_rwlock_unlock(&d->p2m_lock);
-    paging_notify(d);
+    vm_event_notify(d);
     *ret_runs = runs;
     *ret_nr = nr;
     return 0;
@@ -222,8 +217,8 @@ static unsigned int enter(struct domain *d, const uint64_t *gfns,
 
             if ( entry_has_frame(e) )
                 old[nr_old++] = entry_mfn(e);
-            paging_gone(d, e);
-            entry_set(d, gfns[k], mfns[k] + 1);
+            entry_gone(d, e);
+            entry_new(d, gfns[k], (mfns[k] + 1) | access_new(d));
         }
     }
     *ret_nr_old = nr_old;
@@ -370,7 +365,7 @@ static unsigned int take_out(struct domain *d, const uint64_t *gfns,
                 t->mfns[t->nr++] = entry_mfn(e);
             if ( e & (P2M_ABSENT | P2M_ASKED) )
                 t->drops[t->nr_drops++] = gfns[k];
-            paging_gone(d, e);
+            entry_gone(d, e);
             entry_set(d, gfns[k], 0);
         }
     }
@@ -413,8 +408,8 @@ int p2m_add_host_frame(struct domain *d, uint64_t gfn, uint64_t mfn)
         goto out;
     }
     machine_pin(m, mfn);
-    paging_gone(d, old);
-    entry_set(d, gfn, (uint32_t)(mfn + 1) | P2M_FOREIGN);
+    entry_gone(d, old);
+    entry_new(d, gfn, (uint32_t)(mfn + 1) | P2M_FOREIGN | access_new(d));
 
  out:
     pthread_rwlock_unlock(&d->p2m_lock);
@@ -441,6 +436,7 @@ int p2m_remove(struct domain *d, uint64_t gfn)
     rc = va_hole(d, gfn, 1);
     if ( rc )
         goto out;
+    entry_gone(d, e);
     entry_set(d, gfn, 0);
     f = entry_mfn(e);
     machine_free(&d->host->machine, e & P2M_FOREIGN ? NULL : &d->acct, &f, 1);
@@ -466,7 +462,7 @@ void p2m_free_all(struct domain *d)
 
         if ( !e )
             continue;
-        paging_gone(d, e);
+        entry_gone(d, e);
         entry_set(d, gfn, 0);
         if ( e & P2M_ABSENT )
             continue;

@@ -1,38 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Absent pages: the P2M's side and the page tables'.
+ * Absent pages: touching them, and switching them on and off.
  *
  * An absent gfn stays mapped to the machine frame that it had, but without a
- * page-table entry, in a range registered with userfaultfd in the modes for
- * missing and minor faults.  So the number of mappings does not grow with the
- * pages, and placing is: take that frame again if it is free, fill it through
- * the host's own mapping, UFFDIO_CONTINUE.  Where somebody else has the frame
- * by now, the slot is mapped to other frames.
- *
- * The faults come as SIGBUS (UFFD_FEATURE_SIGBUS) in the vCPU's own thread: no
- * thread of the host stands between a fault and the ring.  A present page
- * without a page-table entry faults likewise, and is given one, together with
- * its neighbours.
+ * page-table entry (watch.h).  Placing is: take that frame again if it is
+ * free, fill it through the host's own mapping, give the entry back.  Where
+ * somebody else has the frame by now, the slot is mapped to other frames.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <xenctrl.h>
-#include <xen/vm_event.h>
 
+#include "domctl.h"
+#include "p2m_entry.h"
 #include "paging_priv.h"
-#include "uffd.h"
-
-#define FEATURES (UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | \
-                  UFFD_FEATURE_MINOR_SHMEM)
-#define MODES    (UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR)
-/* Present neighbours of a fault that get their entries, too (64 KiB). */
-#define AROUND   16u
+#include "vm_event.h"
+#include "watch.h"
 
 /* Xen's p2m_type_t, as requests tell them. */
 #define P2MT_PAGING_OUT 9
@@ -46,12 +30,6 @@ int paging_init(struct domain *d)
 
     if ( !pg )
         return -ENOMEM;
-    if ( ring_new(&pg->ring) )
-    {
-        free(pg);
-        return -ENOMEM;
-    }
-    pg->uffd = -1;
     for ( i = 0; i < 64; i++ )
         pthread_mutex_init(&pg->slot_lock[i], NULL);
     d->paging = pg;
@@ -66,15 +44,12 @@ void paging_done(struct domain *d)
         return;
     for ( i = 0; i < 64; i++ )
         pthread_mutex_destroy(&d->paging->slot_lock[i]);
-    ring_free(d->paging->ring);
     free(d->paging);
     d->paging = NULL;
 }
 
 void paging_end(struct domain *d)
 {
-    if ( !d->paging )
-        return;
     paging_disable(d);
 }
 
@@ -89,177 +64,14 @@ void paging_gone(struct domain *d, uint32_t e)
         atomic_fetch_sub(&d->paging->nr_absent, 1);
 }
 
-/* ---- page tables -------------------------------------------------------- */
-
-static int uffd_register(struct domain *d, uint64_t first, uint64_t nr)
-{
-    struct uffdio_register reg = {
-        .range.start = (uintptr_t)va(d, first),
-        .range.len = nr * PAGE_SIZE,
-        .mode = MODES,
-    };
-
-    if ( !ioctl(d->paging->uffd, UFFDIO_REGISTER, &reg) )
-        return 0;
-    log_line("dom%u: can't watch gfns 0x%llx+%llu for faults: %s", d->domid,
-             (unsigned long long)first, (unsigned long long)nr,
-             strerror(errno));
-    return -errno;
-}
-
-void paging_mapped(struct domain *d, uint64_t first, uint64_t nr)
-{
-    if ( d->paging && atomic_load(&d->paging->on) )
-        uffd_register(d, first, nr);
-}
-
-/* Have the frame's page in the file, as a sparse host may not. */
-static void instantiate(struct domain *d, uint64_t gfn)
-{
-    uint8_t *p = machine_ptr(&d->host->machine,
-                             (entry_get(d, gfn) & ~P2M_FLAGS) - 1);
-
-    __atomic_fetch_or(p, 0, __ATOMIC_RELAXED);
-}
-
-/* One call; 0 or the errno it failed with, behind *ret_pages that it did. */
-static int continue_some(struct domain *d, uint64_t first, uint64_t nr,
-                         uint64_t *ret_pages)
-{
-    struct uffdio_continue c = {
-        .range.start = (uintptr_t)va(d, first),
-        .range.len = nr * PAGE_SIZE,
-        .mode = UFFDIO_CONTINUE_MODE_DONTWAKE,
-    };
-    int rc = ioctl(d->paging->uffd, UFFDIO_CONTINUE, &c) ? errno : 0;
-
-    *ret_pages = c.mapped > 0 ? (uint64_t)c.mapped / PAGE_SIZE : 0;
-    return rc;
-}
-
-int paging_continue_range(struct domain *d, uint64_t first, uint64_t nr)
-{
-    uint64_t end = first + nr, some = nr, done;
-
-    while ( first < end )
-    {
-        int rc;
-
-        if ( some > end - first )
-            some = end - first;
-        rc = continue_some(d, first, some, &done);
-        first += done;
-        if ( !rc || done )
-            some *= 2;
-        else if ( rc == EEXIST )
-            first++;
-        else if ( rc == EFAULT )
-            instantiate(d, first);
-        /* A call must lie within one mapping of the host's, and they are
-         * small where frames have been given up and had again. */
-        else if ( rc == ENOENT && some > 1 )
-            some /= 2;
-        else if ( rc != EAGAIN )
-        {
-            log_line("dom%u: page-table entry of gfn 0x%llx: %s", d->domid,
-                     (unsigned long long)first, strerror(rc));
-            return -rc;
-        }
-    }
-    return 0;
-}
-
-/* A present page was touched that has no entry; p2m_lock held. */
-static int continue_around(struct domain *d, uint64_t gfn)
-{
-    uint64_t from = gfn & ~(uint64_t)(AROUND - 1), to = gfn, end;
-
-    end = from + AROUND;
-    while ( to + 1 < end && entry_get(d, to + 1) &&
-            !(entry_get(d, to + 1) & P2M_PAGING) )
-        to++;
-    for ( end = gfn; end > from && entry_get(d, end - 1) &&
-                     !(entry_get(d, end - 1) & P2M_PAGING); end-- )
-        continue;
-    return paging_continue_range(d, end, to - end + 1);
-}
-
-int paging_map_watched(struct domain *d, uint64_t first, uint64_t nr,
-                       uint64_t mfn)
-{
-    int rc = 0;
-
-    if ( mmap(va(d, first), nr * PAGE_SIZE, PROT_NONE,
-              MAP_SHARED | MAP_FIXED | MAP_NORESERVE, d->host->machine.memfd,
-              (off_t)(mfn * PAGE_SIZE)) == MAP_FAILED )
-        rc = -errno;
-    if ( !rc )
-        rc = uffd_register(d, first, nr);
-    if ( !rc && mprotect(va(d, first), nr * PAGE_SIZE,
-                         PROT_READ | PROT_WRITE) )
-        rc = -errno;
-    if ( rc )
-        log_line("dom%u: can't remap absent gfns 0x%llx+%llu: %s", d->domid,
-                 (unsigned long long)first, (unsigned long long)nr,
-                 strerror(-rc));
-    return rc;
-}
-
 /* ---- on and off --------------------------------------------------------- */
 
-/* The end of the stretch of mapped gfns that begins at gfn; 0: none does. */
-static uint64_t stretch_end(struct domain *d, uint64_t gfn)
+/* What is absent must not show what is in its former frames. */
+static void holes_for_absent(struct domain *d)
 {
-    uint64_t end = gfn;
-
-    while ( end < d->p2m.nr_gfns && (entry_get(d, end) & ~P2M_FLAGS) )
-        end++;
-    return end == gfn ? 0 : end;
-}
-
-int paging_start(struct domain *d)
-{
-    struct paging *pg = d->paging;
-    uint64_t gfn, end;
-    int rc;
-
-    pthread_rwlock_wrlock(&d->p2m_lock);
-    rc = uffd_open(FEATURES);
-    if ( rc < 0 )
-        goto out;
-    pg->uffd = rc;
-    rc = 0;
-    for ( gfn = 0; !rc && gfn < d->p2m.nr_gfns; gfn = end )
-    {
-        end = stretch_end(d, gfn);
-        if ( end )
-            rc = uffd_register(d, gfn, end - gfn);
-        else
-            end = gfn + 1;
-    }
-    atomic_store(&pg->on, !rc);
-    if ( rc )
-    {
-        close(pg->uffd);
-        pg->uffd = -1;
-    }
-
- out:
-    pthread_rwlock_unlock(&d->p2m_lock);
-    return rc;
-}
-
-void paging_stop(struct domain *d)
-{
-    struct paging *pg = d->paging;
     uint64_t gfn, end;
 
-    pthread_rwlock_wrlock(&d->p2m_lock);
-    if ( pg->uffd < 0 )
-        goto out;
-    /* What is absent must not show what is in its former frames. */
-    for ( gfn = 0; atomic_load(&pg->nr_absent) && gfn < d->p2m.nr_gfns;
-          gfn = end )
+    for ( gfn = 0; paging_nr_absent(d) && gfn < d->p2m.nr_gfns; gfn = end )
     {
         for ( end = gfn; end < d->p2m.nr_gfns &&
                          (entry_get(d, end) & P2M_ABSENT); end++ )
@@ -273,23 +85,70 @@ void paging_stop(struct domain *d)
                      d->domid, (unsigned long long)gfn,
                      (unsigned long long)(end - gfn));
     }
-    /* Unregisters all. */
-    close(pg->uffd);
-    pg->uffd = -1;
-    atomic_store(&pg->on, false);
+}
 
- out:
+static void stop_watching(struct domain *d)
+{
+    pthread_rwlock_wrlock(&d->p2m_lock);
+    holes_for_absent(d);
+    watch_stop(d, WATCH_PAGING);
     pthread_rwlock_unlock(&d->p2m_lock);
+}
+
+int paging_enable(struct domain *d, uint32_t *ret_port)
+{
+    struct vm_ring *r = d->rings[RING_PAGING];
+    int rc;
+
+    if ( !d->ctl->hap )
+        return -ENODEV;
+    rc = ring_check(r);
+    if ( rc )
+        return rc;
+    /* Nothing may be nominated before it can be kept away. */
+    pthread_rwlock_wrlock(&d->p2m_lock);
+    rc = watch_start(d, WATCH_PAGING);
+    pthread_rwlock_unlock(&d->p2m_lock);
+    if ( rc )
+        return -ENOSYS;
+    rc = ring_on(r, ret_port);
+    if ( rc )
+        stop_watching(d);
+    return rc;
+}
+
+int paging_disable(struct domain *d)
+{
+    struct vm_ring *r = d->rings[RING_PAGING];
+    int rc;
+
+    if ( !ring_there(r) )
+        return -EINVAL;
+    domain_pause(d);
+    rc = ring_off(r);
+    if ( !rc )
+        stop_watching(d);
+    domain_unpause(d);
+    return rc;
 }
 
 /* ---- touching ----------------------------------------------------------- */
 
-enum touched { TOUCH_AGAIN, TOUCH_ASKED, TOUCH_FULL, TOUCH_CRASH };
+static void put(struct domain *d, const struct vcpu *v, bool paused,
+                uint64_t gfn, uint32_t p2mt, uint32_t flags)
+{
+    vm_event_request_t req = {
+        .reason = VM_EVENT_REASON_MEM_PAGING,
+        .u.mem_paging = { .gfn = gfn, .p2mt = p2mt, .flags = flags },
+    };
+
+    ring_put(d->rings[RING_PAGING], v, paused, &req);
+}
 
 /* Ask for gfn on behalf of v (NULL: dom0); p2m_lock held. */
 static enum touched ask(struct domain *d, struct vcpu *v, uint64_t gfn)
 {
-    struct vm_ring *r = d->paging->ring;
+    struct vm_ring *r = d->rings[RING_PAGING];
     enum touched ret = TOUCH_AGAIN;
     uint32_t e, p2mt, flags = 0;
 
@@ -324,9 +183,9 @@ static enum touched ask(struct domain *d, struct vcpu *v, uint64_t gfn)
 
     /* On its way already, or not absent any more. */
     if ( !(e & P2M_PAGING) || (!v && (e & P2M_ASKED)) )
-        ring_cancel(d, r);
+        ring_cancel(r);
     else
-        ring_put(d, r, v, gfn, p2mt, flags, v != NULL);
+        put(d, v, v != NULL, gfn, p2mt, flags);
     return ret;
 }
 
@@ -340,55 +199,15 @@ void paging_ask(struct domain *d, uint64_t gfn)
     }
 }
 
-static enum touched touch(struct vcpu *v, uint64_t gfn)
+enum touched paging_touch(struct vcpu *v, uint64_t gfn)
 {
-    struct domain *d = v->d;
-    enum touched ret = TOUCH_CRASH;
-    uint32_t e;
-
-    pthread_rwlock_rdlock(&d->p2m_lock);
-    e = entry_get(d, gfn);
-    if ( e & P2M_PAGING )
-        ret = ask(d, v, gfn);
-    else if ( e && atomic_load(&d->paging->on) )
-    {
-        if ( !continue_around(d, gfn) )
-            ret = TOUCH_AGAIN;
-    }
-    pthread_rwlock_unlock(&d->p2m_lock);
-    return ret;
-}
-
-bool paging_fault(struct vcpu *v, uint64_t gfn)
-{
-    struct domain *d = v->d;
-    bool waited = false;
-    enum touched t;
-
-    if ( gfn >= d->p2m.max_gfns || !entry_get(d, gfn) )
-        return false;
-    /* It counts as running until its request is in the ring: so it is there
-     * when a pause of the domain has come to its end. */
-    for ( ;; waited = true )
-    {
-        t = touch(v, gfn);
-        /* After a wait paging may be off, and the page there. */
-        if ( t == TOUCH_AGAIN || t == TOUCH_CRASH )
-            return t == TOUCH_AGAIN || waited;
-        if ( t == TOUCH_ASKED )
-            paging_notify(d);
-        vcpu_fault_begin(v);
-        vcpu_fault_wait(v, t == TOUCH_FULL);
-        vcpu_fault_end(v);
-        if ( t == TOUCH_ASKED )
-            return true;
-    }
+    return ask(v->d, v, gfn);
 }
 
 void paging_dropped(struct domain *d, const uint64_t *gfns, unsigned int n)
 {
     struct vcpu *v = vcpu_current();
-    struct vm_ring *r = d->paging->ring;
+    struct vm_ring *r = d->rings[RING_PAGING];
     unsigned int i;
 
     if ( v && v->d != d )
@@ -399,7 +218,7 @@ void paging_dropped(struct domain *d, const uint64_t *gfns, unsigned int n)
 
         while ( c == RING_FULL && v )
         {
-            paging_notify(d);
+            vm_event_notify(d);
             vcpu_fault_begin(v);
             vcpu_fault_wait(v, true);
             vcpu_fault_end(v);
@@ -407,7 +226,7 @@ void paging_dropped(struct domain *d, const uint64_t *gfns, unsigned int n)
         }
         /* Nobody but the guest waits for room, and nobody is told then. */
         if ( c == RING_OK )
-            ring_put(d, r, v, gfns[i], 0, MEM_PAGING_DROP_PAGE, false);
+            put(d, v, false, gfns[i], 0, MEM_PAGING_DROP_PAGE);
     }
-    paging_notify(d);
+    vm_event_notify(d);
 }

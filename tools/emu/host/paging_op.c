@@ -4,92 +4,37 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <xenctrl.h>
 #include <xen/memory.h>
 
+#include "batch.h"
+#include "p2m_entry.h"
 #include "paging_priv.h"
+#include "vm_event.h"
+#include "watch.h"
 
-/* ---- batches ------------------------------------------------------------ */
-
-static void zap(struct paging_batch *b)
-{
-    struct domain *d = b->d;
-
-    if ( b->nr && madvise(va(d, b->first), b->nr * PAGE_SIZE, MADV_DONTNEED) )
-        log_line("dom%u: can't take gfns 0x%llx+%llu away: %s", d->domid,
-                 (unsigned long long)b->first, (unsigned long long)b->nr,
-                 strerror(errno));
-    machine_free(&d->host->machine, &d->acct, b->frames, b->nr_frames);
-    b->nr = b->nr_frames = 0;
-}
-
-static void settle(struct paging_batch *b)
-{
-    if ( b->writing )
-        zap(b);
-    else if ( b->nr )
-        (void)paging_continue_range(b->d, b->first, b->nr);
-    b->nr = 0;
-}
-
-void paging_flush(struct paging_batch *b)
-{
-    struct domain *d = b->d;
-
-    if ( !d )
-        return;
-    settle(b);
-    b->d = NULL;
-    pthread_rwlock_unlock(&d->p2m_lock);
-    domain_put(d);
-}
-
-/* Be in the middle of a batch of this kind. */
-static void begin(struct paging_batch *b, struct domain *d, bool writing)
-{
-    if ( b->d == d && b->writing == writing )
-        return;
-    paging_flush(b);
-    b->d = domain_get(d);
-    b->writing = writing;
-    b->nr = b->nr_frames = 0;
-    if ( writing )
-        pthread_rwlock_wrlock(&d->p2m_lock);
-    else
-        pthread_rwlock_rdlock(&d->p2m_lock);
-}
-
-static void add(struct paging_batch *b, uint64_t gfn)
-{
-    if ( b->nr && gfn >= b->first && gfn - b->first < b->nr )
-        return;
-    if ( b->nr && gfn != b->first + b->nr )
-        settle(b);
-    if ( !b->nr )
-        b->first = gfn;
-    b->nr++;
-}
+/* ---- taking away -------------------------------------------------------- */
 
 /* How many references its frame has besides the domain's. */
 static bool in_use(struct domain *d, uint32_t e)
 {
-    return atomic_load(&d->host->machine.refs[(e & ~P2M_FLAGS) - 1]) != 1;
+    return atomic_load(&d->host->machine.refs[entry_mfn(e)]) != 1;
 }
 
-static int nominate(struct paging_batch *b, uint64_t gfn)
+static int nominate(struct pt_batch *b, uint64_t gfn)
 {
     struct domain *d = b->d;
     uint32_t e = gfn < d->p2m.max_gfns ? entry_get(d, gfn) : 0;
 
-    if ( !e || (e & (P2M_PAGING | P2M_FOREIGN)) || in_use(d, e) )
+    if ( !e || (e & (P2M_PAGING | P2M_FOREIGN | P2M_DENIED)) ||
+         in_use(d, e) )
         return -EBUSY;
     entry_set(d, gfn, e | P2M_PAGING);
-    add(b, gfn);
+    batch_add(b, gfn, 1);
     return 0;
 }
 
-static int evict(struct paging_batch *b, uint64_t gfn)
+static int evict(struct pt_batch *b, uint64_t gfn)
 {
     struct domain *d = b->d;
     uint32_t e = gfn < d->p2m.max_gfns ? entry_get(d, gfn) : 0;
@@ -99,9 +44,7 @@ static int evict(struct paging_batch *b, uint64_t gfn)
     entry_set(d, gfn, e | P2M_ABSENT);
     atomic_fetch_add(&d->paging->nr_absent, 1);
     /* Nominating it has taken it away, or will before frames are freed. */
-    b->frames[b->nr_frames++] = (e & ~P2M_FLAGS) - 1;
-    if ( b->nr_frames == RUN_FRAMES )
-        settle(b);
+    batch_free_frame(b, entry_mfn(e));
     return 0;
 }
 
@@ -127,7 +70,7 @@ static int remap(struct domain *d, uint64_t gfn, uint64_t mfn)
             end++;
     }
     mfn -= gfn - first;
-    rc = paging_map_watched(d, first, end - first, mfn);
+    rc = watch_map(d, first, end - first, mfn);
     if ( rc )
         return rc;
     for ( g = first; g < end; g++ )
@@ -145,7 +88,7 @@ static int get_frame(struct domain *d, uint64_t gfn, uint32_t *ret_mfn)
 
     if ( e & ~P2M_FLAGS )
     {
-        mfn = (e & ~P2M_FLAGS) - 1;
+        mfn = entry_mfn(e);
         rc = machine_alloc_at(m, &d->p2m.slots, &d->acct, gfn, mfn);
     }
     if ( rc == -EBUSY )
@@ -164,7 +107,7 @@ static int get_frame(struct domain *d, uint64_t gfn, uint32_t *ret_mfn)
     return rc;
 }
 
-static int prepare(struct paging_batch *b, uint64_t gfn, const void *buffer)
+static int prepare(struct pt_batch *b, uint64_t gfn, const void *buffer)
 {
     struct domain *d = b->d;
     uint32_t e, mfn;
@@ -178,7 +121,7 @@ static int prepare(struct paging_batch *b, uint64_t gfn, const void *buffer)
     if ( !(e & (P2M_ASKED | P2M_ABSENT)) )
         goto out;
     if ( !(e & P2M_ABSENT) )
-        mfn = (e & ~P2M_FLAGS) - 1;
+        mfn = entry_mfn(e);
     else
     {
         rc = -EINVAL;
@@ -196,29 +139,29 @@ static int prepare(struct paging_batch *b, uint64_t gfn, const void *buffer)
  out:
     pthread_mutex_unlock(slot_lock(d, gfn));
     if ( !rc )
-        add(b, gfn);
+        batch_add(b, gfn, 1);
     return rc;
 }
 
 void paging_resumed(struct domain *d, uint64_t gfn)
 {
-    struct paging_batch b = { .d = NULL };
+    struct pt_batch b = { .d = NULL };
     uint32_t e = gfn < d->p2m.max_gfns ? entry_get(d, gfn) : 0;
 
     /* Only what was nominated, asked for and never evicted. */
     if ( (e & P2M_FLAGS) != (P2M_PAGING | P2M_ASKED) )
         return;
-    begin(&b, d, false);
+    batch_begin(&b, d, false);
     prepare(&b, gfn, NULL);
-    paging_flush(&b);
+    batch_flush(&b);
 }
 
-int paging_op(struct paging_batch *b, struct domain *d, unsigned int op,
+int paging_op(struct pt_batch *b, struct domain *d, unsigned int op,
               uint64_t gfn, const void *buffer)
 {
-    if ( !d->paging || !ring_there(d->paging->ring) )
+    if ( !ring_there(d->rings[RING_PAGING]) )
         return -ENODEV;
-    begin(b, d, op != XENMEM_paging_op_prep);
+    batch_begin(b, d, op != XENMEM_paging_op_prep);
     switch ( op )
     {
     case XENMEM_paging_op_nominate:

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 #include <xenctrl.h>
 #include <xen/hvm/params.h>
@@ -22,10 +23,12 @@
 #include "fault.h"
 #include "guest_hv.h"
 #include "host.h"
-#include "paging.h"
 #include "sched_priv.h"
+#include "touch.h"
 
 #define SIGSTACK_BYTES (64u << 10)
+/* Of x86's page-fault error code. */
+#define PF_WRITE       2
 #define VCPU_STACK     (1u << 20)
 /* "It has PV drivers": Linux says no more by it, its vCPUs have vectors. */
 #define CALLBACK_VIA 1u
@@ -39,18 +42,26 @@ struct vcpu *vcpu_current(void)
 
 /* ---- guest faults ------------------------------------------------------- */
 
+/* The access, by the page fault's error code. */
+static bool was_write(const ucontext_t *uc)
+{
+    return uc->uc_mcontext.gregs[REG_ERR] & PF_WRITE;
+}
+
 static void on_fault(int sig, siginfo_t *si, void *uc)
 {
     struct vcpu *v = current_vcpu;
+    struct touch t;
     uintptr_t off;
     int e = errno;
 
-    (void)uc;
     if ( v && v->in_guest )
     {
         off = (uintptr_t)si->si_addr - (uintptr_t)v->d->p2m.mem;
-        if ( off / PAGE_SIZE < v->d->p2m.max_gfns &&
-             paging_fault(v, off / PAGE_SIZE) )
+        t.gfn = off / PAGE_SIZE;
+        t.offset = off % PAGE_SIZE;
+        t.write = was_write(uc);
+        if ( t.gfn < v->d->p2m.max_gfns && guest_touch(v, &t) )
         {
             errno = e;
             return;
@@ -99,6 +110,8 @@ static void report_fault(struct vcpu *v, int sig)
     {
         uint64_t gfn = (v->fault_addr - base) / PAGE_SIZE;
 
+        if ( atomic_load(&d->p2m.entry[gfn]) & P2M_DENIED )
+            what = "a page that it has no access to";
         domain_console(d, "crash: vCPU %u touched gfn 0x%llx, %s", v->id,
                        (unsigned long long)gfn, what);
         log_line("dom%u: vCPU %u touched gfn 0x%llx, %s; domain crashes",

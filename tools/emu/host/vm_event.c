@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The vm_event ring of a domain's pager: places in it, requests, responses.
+ * A vm_event ring of a domain: places in it, requests, responses.
  *
- * The ring page is shared with the pager, which may write anything: all
+ * The ring page is shared with who listens, who may write anything: all
  * positions are kept here.  As in Xen a request holds its place until a
  * response has been taken, a vCPU that finds no place waits, and dom0 is told
  * to come again.
@@ -12,15 +12,21 @@
 #include <string.h>
 #include <xenctrl.h>
 #include <xen/hvm/params.h>
-#include <xen/vm_event.h>
 
-#include "domctl.h"
 #include "evtchn.h"
-#include "paging_priv.h"
+#include "paging.h"
+#include "vm_event.h"
 
+/* Of a response, beside those that go without saying here. */
+#define FLAGS_MODELLED (VM_EVENT_FLAG_VCPU_PAUSED | VM_EVENT_FLAG_FOREIGN | \
+                        VM_EVENT_FLAG_ALTERNATE_P2M)
 
 struct vm_ring
 {
+    /* set at creation, then read-only */
+    struct domain *d;
+    unsigned int param;          /* names the gfn of its page */
+
     pthread_mutex_t lock;
     /* under lock */
     vm_event_front_ring_t front;
@@ -35,21 +41,40 @@ struct vm_ring
     atomic_bool tell;            /* a notification is due */
 };
 
-int ring_new(struct vm_ring **ret_r)
+int vm_event_init(struct domain *d)
 {
-    struct vm_ring *r = calloc(1, sizeof(*r));
+    static const unsigned int param[NR_RINGS] = {
+        [RING_PAGING] = HVM_PARAM_PAGING_RING_PFN,
+        [RING_MONITOR] = HVM_PARAM_MONITOR_RING_PFN,
+    };
+    unsigned int i;
 
-    if ( !r )
-        return -ENOMEM;
-    pthread_mutex_init(&r->lock, NULL);
-    *ret_r = r;
+    for ( i = 0; i < NR_RINGS; i++ )
+    {
+        struct vm_ring *r = calloc(1, sizeof(*r));
+
+        if ( !r )
+            return -ENOMEM;
+        r->d = d;
+        r->param = param[i];
+        pthread_mutex_init(&r->lock, NULL);
+        d->rings[i] = r;
+    }
     return 0;
 }
 
-void ring_free(struct vm_ring *r)
+void vm_event_done(struct domain *d)
 {
-    pthread_mutex_destroy(&r->lock);
-    free(r);
+    unsigned int i;
+
+    for ( i = 0; i < NR_RINGS; i++ )
+    {
+        if ( !d->rings[i] )
+            continue;
+        pthread_mutex_destroy(&d->rings[i]->lock);
+        free(d->rings[i]);
+        d->rings[i] = NULL;
+    }
 }
 
 bool ring_there(struct vm_ring *r)
@@ -109,9 +134,8 @@ enum ring_claim ring_claim(struct vm_ring *r, struct vcpu *v)
     return ret;
 }
 
-void ring_cancel(struct domain *d, struct vm_ring *r)
+void ring_cancel(struct vm_ring *r)
 {
-    (void)d;
     pthread_mutex_lock(&r->lock);
     if ( r->page )
     {
@@ -123,27 +147,19 @@ void ring_cancel(struct domain *d, struct vm_ring *r)
 
 /* ---- requests ----------------------------------------------------------- */
 
-void ring_put(struct domain *d, struct vm_ring *r, const struct vcpu *v,
-              uint64_t gfn, uint32_t p2mt, uint32_t flags, bool paused)
+void ring_put(struct vm_ring *r, const struct vcpu *v, bool paused,
+              vm_event_request_t *req)
 {
-    vm_event_request_t req;
-
-    (void)d;
-    memset(&req, 0, sizeof(req));
-    req.version = VM_EVENT_INTERFACE_VERSION;
-    req.reason = VM_EVENT_REASON_MEM_PAGING;
-    req.flags = (paused ? VM_EVENT_FLAG_VCPU_PAUSED : 0) |
-                (v ? 0 : VM_EVENT_FLAG_FOREIGN);
-    req.vcpu_id = v ? v->id : 0;
-    req.u.mem_paging.gfn = gfn;
-    req.u.mem_paging.p2mt = p2mt;
-    req.u.mem_paging.flags = flags;
+    req->version = VM_EVENT_INTERFACE_VERSION;
+    req->flags = (paused ? VM_EVENT_FLAG_VCPU_PAUSED : 0) |
+                 (v ? 0 : VM_EVENT_FLAG_FOREIGN);
+    req->vcpu_id = v ? v->id : 0;
 
     pthread_mutex_lock(&r->lock);
     if ( r->page )
     {
-        memcpy(RING_GET_REQUEST(&r->front, r->front.req_prod_pvt), &req,
-               sizeof(req));
+        memcpy(RING_GET_REQUEST(&r->front, r->front.req_prod_pvt), req,
+               sizeof(*req));
         r->front.req_prod_pvt++;
         RING_PUSH_REQUESTS(&r->front);
         r->reserved--;
@@ -153,12 +169,17 @@ void ring_put(struct domain *d, struct vm_ring *r, const struct vcpu *v,
     pthread_mutex_unlock(&r->lock);
 }
 
-void paging_notify(struct domain *d)
+void vm_event_notify(struct domain *d)
 {
-    struct vm_ring *r = d->paging ? d->paging->ring : NULL;
+    unsigned int i;
 
-    if ( r && atomic_load(&r->tell) && atomic_exchange(&r->tell, false) )
-        evtchn_send(d->domid, r->port);
+    for ( i = 0; i < NR_RINGS; i++ )
+    {
+        struct vm_ring *r = d->rings[i];
+
+        if ( r && atomic_load(&r->tell) && atomic_exchange(&r->tell, false) )
+            evtchn_send(d->domid, r->port);
+    }
 }
 
 /* ---- responses ---------------------------------------------------------- */
@@ -181,9 +202,23 @@ static bool next_response(struct vm_ring *r, vm_event_response_t *ret)
     return got;
 }
 
-int paging_resume(struct domain *d)
+/* Of a vCPU that waits for an answer. */
+static void answered(struct domain *d, struct vcpu *v,
+                     const vm_event_response_t *rsp)
 {
-    struct vm_ring *r = d->paging->ring;
+    if ( rsp->flags & ~(uint32_t)FLAGS_MODELLED )
+        log_line("dom%u: vm_event response flags 0x%x are not modelled",
+                 d->domid, rsp->flags);
+    if ( rsp->reason == VM_EVENT_REASON_MEM_PAGING &&
+         !(rsp->u.mem_paging.flags & MEM_PAGING_DROP_PAGE) )
+        paging_resumed(d, rsp->u.mem_paging.gfn);
+    if ( rsp->flags & VM_EVENT_FLAG_VCPU_PAUSED )
+        vcpu_event_unpause(v);
+}
+
+int ring_resume(struct vm_ring *r)
+{
+    struct domain *d = r->d;
     vm_event_response_t rsp;
     struct vcpu *v;
     unsigned int n;
@@ -201,80 +236,62 @@ int paging_resume(struct domain *d)
         if ( rsp.vcpu_id >= d->nr_vcpus )
             continue;
         v = d->vcpus[rsp.vcpu_id];
-        if ( !vcpu_event_paused(v) )
-            continue;
-        if ( rsp.reason == VM_EVENT_REASON_MEM_PAGING &&
-             !(rsp.u.mem_paging.flags & MEM_PAGING_DROP_PAGE) )
-            paging_resumed(d, rsp.u.mem_paging.gfn);
-        if ( rsp.flags & VM_EVENT_FLAG_VCPU_PAUSED )
-            vcpu_event_unpause(v);
+        if ( vcpu_event_paused(v) )
+            answered(d, v, &rsp);
     }
     return 0;
 }
 
 static void on_event(void *arg)
 {
-    paging_resume(arg);
+    ring_resume(arg);
 }
 
 /* ---- on and off --------------------------------------------------------- */
 
-int paging_enable(struct domain *d, uint32_t *ret_port)
+int ring_check(struct vm_ring *r)
 {
-    struct vm_ring *r = d->paging->ring;
-    uint64_t gfn = atomic_load(&d->params[HVM_PARAM_PAGING_RING_PFN]), mfn;
-    int rc;
-
-    if ( !d->ctl->hap )
-        return -ENODEV;
     if ( ring_there(r) )
         return -EBUSY;
-    if ( !gfn )
-        return -EOPNOTSUPP;
-    rc = p2m_pin(d, gfn, &mfn);
+    return atomic_load(&r->d->params[r->param]) ? 0 : -EOPNOTSUPP;
+}
+
+int ring_on(struct vm_ring *r, uint32_t *ret_port)
+{
+    struct machine *m = &r->d->host->machine;
+    uint64_t mfn;
+    int rc = ring_check(r);
+
+    if ( rc )
+        return rc;
+    rc = p2m_pin(r->d, atomic_load(&r->d->params[r->param]), &mfn);
     if ( rc )
         return rc == -EAGAIN ? -ENOENT : -EINVAL;
-    rc = paging_start(d);
+    rc = evtchn_alloc_consumed(r->d->domid, 0, on_event, r, &r->port);
     if ( rc )
     {
-        log_line("dom%u: absent pages can't be had on this kernel: %s",
-                 d->domid, strerror(-rc));
-        rc = -ENOSYS;
-        goto fail;
-    }
-    rc = evtchn_alloc_consumed(d->domid, 0, on_event, d, &r->port);
-    if ( rc )
-    {
-        paging_stop(d);
-        goto fail;
+        machine_unpin(m, mfn);
+        return rc;
     }
 
     pthread_mutex_lock(&r->lock);
     r->mfn = mfn;
-    r->page = machine_ptr(&d->host->machine, mfn);
+    r->page = machine_ptr(m, mfn);
     FRONT_RING_INIT(&r->front, (vm_event_sring_t *)r->page, PAGE_SIZE);
     r->reserved = 0;
     atomic_store(&r->there, true);
     pthread_mutex_unlock(&r->lock);
     *ret_port = r->port;
     return 0;
-
- fail:
-    machine_unpin(&d->host->machine, mfn);
-    return rc;
 }
 
-int paging_disable(struct domain *d)
+int ring_off(struct vm_ring *r)
 {
-    struct vm_ring *r = d->paging->ring;
-    uint64_t mfn;
+    uint64_t mfn = 0;
     int rc = 0;
 
-    if ( !ring_there(r) )
-        return -EINVAL;
-    domain_pause(d);
     pthread_mutex_lock(&r->lock);
-    if ( r->nr_waiting && !atomic_load(&d->dying) )
+    if ( r->nr_waiting && !atomic_load(&r->d->dying) )
         rc = -EBUSY;
     else
     {
@@ -285,12 +302,9 @@ int paging_disable(struct domain *d)
         atomic_store(&r->there, false);
     }
     pthread_mutex_unlock(&r->lock);
-    if ( !rc )
-    {
-        evtchn_close_consumed(d->domid, r->port);
-        paging_stop(d);
-        machine_unpin(&d->host->machine, mfn);
-    }
-    domain_unpause(d);
-    return rc;
+    if ( rc )
+        return rc;
+    evtchn_close_consumed(r->d->domid, r->port);
+    machine_unpin(&r->d->host->machine, mfn);
+    return 0;
 }
