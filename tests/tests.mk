@@ -128,7 +128,7 @@ check-asan:
 	    SUITE='(ASan, UBSan)' check-unit check-live
 
 # TSan's shadow needs less address randomisation than some kernels use.
-TSAN_LIVE ?= lanes callbacks daemon postcopy
+TSAN_LIVE ?= lanes callbacks daemon postcopy postcopy_access
 check-tsan:
 	+$(Q)if setarch -R true 2>/dev/null; then tsan='setarch -R'; fi; \
 	sub="$$tsan $(quiet_sub) B=build/tsan SAN=thread"; rc=0; \

@@ -5,6 +5,10 @@
 #include "hv_xen.h"
 #include "hv_xen_pager.h"
 
+#define NOT_BUILT                                                       \
+    "the hypervisor is built without mem_paging (for domains without "  \
+    "devices there is fault-source access)"
+
 /* An operation on no domain's pages: says whether there are any at all. */
 static int probe_hypervisor(struct hv *hv, struct err *e, uint32_t domid)
 {
@@ -16,8 +20,7 @@ static int probe_hypervisor(struct hv *hv, struct err *e, uint32_t domid)
     {
     case -ENOSYS:
     case -EOPNOTSUPP:
-        return pager_refuse(e, domid,
-                            "the hypervisor is built without mem_paging");
+        return pager_refuse(e, domid, NOT_BUILT);
 
     case -EPERM:
     case -EACCES:
@@ -75,8 +78,7 @@ static int enable(struct hv *hv, struct err *e, uint32_t domid,
         return 0;
 
     case -ENOSYS:
-        return pager_refuse(e, domid,
-                            "the hypervisor is built without mem_paging");
+        return pager_refuse(e, domid, NOT_BUILT);
 
     case -EOPNOTSUPP:
         return pager_refuse(e, domid, "dom0 is HVM or PVH");

@@ -22,7 +22,7 @@ for how in "alone 8000" "push 1"; do
     guest 96 'program=dirty size=64M order=random slow=5us publish=100ms'
     dom=$("$emu" create "$dir/h" "$dir/cfg")
     "$emu" wait --node data/state=running "$dir/h" "$dom" >/dev/null
-    "$emu" run "$dir/h" -- "$B/tests/live/pager" "$dom" "${how#* }" >"$dir/out" ||
+    "$emu" run "$dir/h" -- "$B/tests/live/pager" "$dom" paging "${how#* }" >"$dir/out" ||
         { cat "$dir/out"; exit 1; }
     "$emu" wait --node data/program --change "$dir/h" "$dom" >/dev/null
     "$emu" wait --node data/program --change "$dir/h" "$dom" >"$dir/program"

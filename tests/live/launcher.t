@@ -93,7 +93,9 @@ await a "$dom" data/state=running >/dev/null || bail 'no guest'
 "$EMU" wait --node data/state=never --timeout 60 "$WORK/a" "$dom" \
     2>"$WORK/err" &
 waiter=$!
-eventually 10 run a xenstore-exists "/local/domain/$dom/data/state"
+# It has the host's process open, and so knows the domain.
+waits() { grep -q '^Pid:' "/proc/$waiter"/fdinfo/*; }
+check 'somebody waits for the guest' eventually 10 waits
 host=$(cat "$WORK/a/host.pid")
 kill -9 "$host"
 check 'the host process dies' eventually 10 dead "$host"

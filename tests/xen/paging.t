@@ -10,7 +10,7 @@
 hosts --full
 guest A w memory=96
 dom=$(on A xl domid w)
-on A /xmig/tests/live/pager "$dom" >"$WORK/out" 2>&1
+on A /xmig/tests/live/pager "$dom" paging >"$WORK/out" 2>&1
 rc=$?
 sed -n 's/^# /# /p' "$WORK/out"
 same 'each claim of the program holds' "$(grep '^not ok' "$WORK/out")$rc" 0

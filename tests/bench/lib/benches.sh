@@ -43,6 +43,11 @@ bench_set() {
         else
             delay_ms=${1##*-}
         fi ;;
+    # Half of it is visited: how much of that has to be waited for.
+    postcopy-order-*)
+        mib=$((guest_mib / 2)) rate_mib=64 order=${1##*-} probe=1
+        work_mib=$((mib / 2)) delay_ms=0
+        known="xmig xmig-straight xmig-alone" ;;
     *) fail "no such bench: $1" ;;
     esac
     fill_mib=$((mib * 94 / 100 - work_mib))
@@ -78,7 +83,8 @@ rate=${rate_mib}M order=$order fill=${fill_mib}M"
     [ "$probe" = 0 ] || extra+=" slow=25us publish=200ms"
     # The walk that judges touches every page: not while they are fetched.
     case $known in
-    *xmig-hybrid* | *raw-pingpong*) extra+=" verify-delay=15s" ;;
+    *xmig-hybrid* | *raw-pingpong* | *xmig-straight*)
+        extra+=" verify-delay=15s" ;;
     esac
     [ "$zero_percent" = 0 ] || extra+=" zero=$zero_percent"
     cat <<END

@@ -10,7 +10,8 @@ sum() { awk '{ n += $1 } END { printf "%d", n }'; }
 
 # sample BENCH SUBJECT "key=value ...": the figures of one run, as metrics.
 sample() {
-    tr ' ' '\n' <<<"$3" | awk -F= -v b="$1" -v s="$2" -v mib="$mib" '
+    tr ' ' '\n' <<<"$3" | awk -F= -v b="$1" -v s="$2" -v mib="$mib" \
+        -v work_mib="$work_mib" '
     function put(name, unit, value) { print b, s, name, unit, value }
     $2 != "" { v[$1] = $2 }
     END {
@@ -61,11 +62,13 @@ sample() {
         }
         if ( "requests" in v ) {
             put("network-faults", "", v["requests"])
+            if ( b ~ /order/ )
+                put("fault-share", "%", v["requests"] / (work_mib * 2.56))
             put("pages-sent", "", v["pages"])
         }
         if ( "duplicates" in v ) put("pages-twice", "", v["duplicates"])
     }' | sed 's/  / - /' | tee -a "$samples" | awk '
-        $3 ~ /^(goodput|total-time|downtime|bytes|cpu|engine-memory|fault-p.*)$/ {
+        $3 ~ /^(goodput|total-time|downtime|bytes|cpu|engine-memory|fault-.*)$/ {
             printf "%s%s %.4g %s", n++ ? ", " : "   ", $3, $5, $4 }
         END { print "" }'
 }

@@ -115,6 +115,8 @@ emu_one() {                 # emu_one BENCH SUBJECT: a move that is judged
     wan-*/xmig-4) how=(--parallel 4) ;;
     postcopy-*/xmig) how=(--postcopy) ;;
     postcopy-*/xmig-hybrid) how=(--postcopy-after-precopy) ;;
+    postcopy-*/xmig-straight) how=(--postcopy --prepaging off) ;;
+    postcopy-*/xmig-alone) how=(--postcopy --prepaging off --fault-neighbours 0) ;;
     esac
     domid=$(xmig-emu create "$A" "$cfg") || fail "no guest"
     xmig-emu wait --timeout 240 --node data/state=running "$A" "$domid" \
