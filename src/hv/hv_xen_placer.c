@@ -130,19 +130,19 @@ static int place(struct hv_placer *pl, struct err *e, unsigned int from,
                  uint32_t port, bool tell)
 {
     int own[HV_PLACER_PAGES_MAX], *each = errs ? errs : own, rc, bad = 0;
-    unsigned int i, nr;
+    unsigned int i, nr, calls;
 
     if ( from > pl->pages || n > pl->pages - from )
         return err_set(e, -EINVAL, "domain %u: place %u pages from page %u "
                        "of %u", pl->domid, n, from, pl->pages);
-    nr = pl->ops->fill(pl, from, gfns, n);
+    nr = calls = pl->ops->fill(pl, from, gfns, n);
     if ( tell )
     {
         pl->send->port = port;
-        placer_set(pl, nr, __HYPERVISOR_event_channel_op, EVTCHNOP_send,
+        placer_set(pl, calls++, __HYPERVISOR_event_channel_op, EVTCHNOP_send,
                    pl->send);
     }
-    rc = nr + tell ? placer_call(pl, nr + tell) : 0;
+    rc = calls ? placer_call(pl, calls) : 0;
     pl->ops->results(pl, gfns, n, rc, each);
     if ( rc )
         return err_set(e, rc, "domain %u: place %u pages from gfn %#" PRIx64
