@@ -17,6 +17,9 @@
 
 /* So few pages are not worth it: they go in the pause. */
 #define FEW_PAGES 64u
+/* Nor is a pause that is so short anyway: telling what is to be absent takes
+ * some milliseconds, in which the guest writes to more. */
+#define SHORT_US  (10 * US_PER_MS)
 
 static const struct opt_row options[] = {
     { .key = "rounds", .unit = "rounds", .type = OPT_UINT, .live = true,
@@ -85,6 +88,15 @@ static int source_look(struct session *s, void *priv, uint64_t elapsed_us,
     return 0;
 }
 
+/* Pre-copy will end by itself, as well. */
+static bool is_short(const struct session *s, const struct round_stats *st)
+{
+    return st->dirty_pages <= FEW_PAGES ||
+           (st->expected_downtime_us <= SHORT_US &&
+            st->expected_downtime_us <=
+            opt_u64(s->opts, NULL, "downtime-limit"));
+}
+
 static const char *why(const struct session *s, const struct postcopy *pc,
                        const struct round_stats *st)
 {
@@ -96,8 +108,7 @@ static const char *why(const struct session *s, const struct postcopy *pc,
         return called;
     if ( rounds && st->round + 1 >= rounds )
         return "rounds";
-    /* As few as that are pre-copy's. */
-    if ( st->dirty_pages <= FEW_PAGES )
+    if ( is_short(s, st) )
         return NULL;
     if ( !rounds && st->round &&
          st->dirty_pages >= pc->best_dirty / 4 * 3 )
