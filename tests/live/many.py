@@ -135,9 +135,9 @@ def emu(*cmd):
 
 
 def domains(host):
-    """name -> domid, but dom0."""
-    rows = [line.split() for line in emu("list", host).splitlines()[1:]]
-    return {r[0]: int(r[1]) for r in rows if r and int(r[1])}
+    """name -> domid, but dom0.  One that is going has "(no name)"."""
+    rows = re.findall(r"^(\S.*?) +(\d+) ", emu("list", host), re.MULTILINE)
+    return {name: int(domid) for name, domid in rows if int(domid)}
 
 
 def eventually(fn, seconds=LIMIT):
