@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Placing pages while the guest runs: each by one step of the hypervisor from
- * absent to present.  A page that comes too late is dropped and counted.
+ * Placing pages while the guest runs: each once, as hv_pager.h sees to.  A
+ * page that comes too late is dropped and counted.
  */
 #include "dest_split.h"
 

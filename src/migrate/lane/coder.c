@@ -226,12 +226,6 @@ void coder_free(struct coder *c)
     free(c);
 }
 
-void coder_no_deltas(struct coder *c)
-{
-    if ( c )
-        c->no_deltas = true;
-}
-
 /* ---- What lanes tell ---------------------------------------------------- */
 
 /* Under lock: lanes act on it from their next slice on. */

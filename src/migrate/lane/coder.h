@@ -25,7 +25,6 @@ struct coder
     /* read by all */
     _Atomic bool pack;           /* compress */
     _Atomic bool delta;          /* also where nothing is compressed */
-    _Atomic bool no_deltas;
 
     pthread_mutex_t lock;
     /* under lock */
@@ -48,9 +47,6 @@ int coder_check(struct session *s);
 int coder_new(struct session *s, struct coder **ret_c);
 /* No lane uses it any more; c may be NULL. */
 void coder_free(struct coder *c);
-/* From here on what the peer has of a page may be something else than what
- * was sent: no deltas any more. */
-void coder_no_deltas(struct coder *c);
 
 /* Lanes tell what they have done, see pace.h: pages that went as they are;
  * that were compressed, with deltas among them; deltas, and nothing else. */

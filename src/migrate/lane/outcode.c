@@ -232,7 +232,7 @@ static void add_entry(struct outcode *l, const struct window *w, size_t i)
         if ( l->cache )
             code_cache_drop(l->cache, key_of(l, w->gfns[i]));
     }
-    else if ( l->cache && l->round && !l->coder->no_deltas )
+    else if ( l->cache && l->round )
         add_again(l, w->gfns[i], page, join);
     else
         memcpy(code_job_page(filling(l), w->gfns[i], join), page,
@@ -346,7 +346,7 @@ static int choose(struct outcode *l)
     if ( c->pack )
         way = WAY_PACKED;
     /* In the first round there is nothing they could be told against. */
-    else if ( l->cache && l->round && c->delta && !c->no_deltas )
+    else if ( l->cache && l->round && c->delta )
         way = WAY_DELTAS;
     if ( way == l->way )
         return 0;
