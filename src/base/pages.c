@@ -109,46 +109,44 @@ void pageset_copy(struct pageset *dst, const struct pageset *src)
     dst->count = src->count;
 }
 
+/* These count what changes: mostly that is little, and counting a word costs
+ * more than all else. */
+
 void pageset_or(struct pageset *dst, const struct pageset *src)
 {
     size_t i, nr = nr_words(dst);
-    uint64_t count = 0;
+    uint64_t come;
 
     assert(dst->nr_gfns == src->nr_gfns);
     for ( i = 0; i < nr; i++ )
     {
-        dst->words[i] |= src->words[i];
-        count += __builtin_popcountll(dst->words[i]);
+        come = src->words[i] & ~dst->words[i];
+        if ( !come )
+            continue;
+        dst->words[i] |= come;
+        dst->count += __builtin_popcountll(come);
     }
-    dst->count = count;
 }
 
 void pageset_and(struct pageset *dst, const struct pageset *src)
 {
     size_t i, nr = nr_words(dst);
-    uint64_t count = 0;
+    uint64_t gone;
 
     assert(dst->nr_gfns == src->nr_gfns);
     for ( i = 0; i < nr; i++ )
     {
-        dst->words[i] &= src->words[i];
-        count += __builtin_popcountll(dst->words[i]);
+        gone = dst->words[i] & ~src->words[i];
+        if ( !gone )
+            continue;
+        dst->words[i] &= ~gone;
+        dst->count -= __builtin_popcountll(gone);
     }
-    dst->count = count;
 }
 
 void pageset_andnot(struct pageset *dst, const struct pageset *src)
 {
-    size_t i, nr = nr_words(dst);
-    uint64_t count = 0;
-
-    assert(dst->nr_gfns == src->nr_gfns);
-    for ( i = 0; i < nr; i++ )
-    {
-        dst->words[i] &= ~src->words[i];
-        count += __builtin_popcountll(dst->words[i]);
-    }
-    dst->count = count;
+    pageset_andnot_from(dst, src, 0);
 }
 
 void pageset_andnot_from(struct pageset *dst, const struct pageset *src,
@@ -161,6 +159,8 @@ void pageset_andnot_from(struct pageset *dst, const struct pageset *src,
     for ( i = from >> 6; i < nr; i++ )
     {
         gone = dst->words[i] & src->words[i];
+        if ( !gone )
+            continue;
         if ( i == from >> 6 )
             gone &= ~0ull << (from & 63);
         dst->words[i] &= ~gone;
@@ -181,7 +181,8 @@ uint64_t pageset_count_and(const struct pageset *a, const struct pageset *b)
 
     assert(a->nr_gfns == b->nr_gfns);
     for ( i = 0; i < nr; i++ )
-        count += __builtin_popcountll(a->words[i] & b->words[i]);
+        if ( a->words[i] & b->words[i] )
+            count += __builtin_popcountll(a->words[i] & b->words[i]);
 
     return count;
 }

@@ -59,18 +59,6 @@ void frames_close(struct frames *f)
     free(f);
 }
 
-static bool has_all(const struct frames *f, const uint64_t *gfns,
-                    unsigned int n)
-{
-    unsigned int i;
-
-    for ( i = 0; i < n; i++ )
-        if ( !pageset_test(&f->mapped, gfns[i]) )
-            return false;
-
-    return true;
-}
-
 /* All of it, as more of the chunk may be asked for. */
 static int map_chunk(struct frames *f, uint64_t chunk)
 {
@@ -95,13 +83,20 @@ static int map_chunk(struct frames *f, uint64_t chunk)
 int frames_map(struct frames *f, const uint64_t *gfns, unsigned int n,
                bool *ok)
 {
+    uint64_t chunk, tried = UINT64_MAX;
     unsigned int i;
     int rc = 0;
 
-    if ( !n || gfns[n - 1] >= f->nr_gfns )
-        return n ? -EINVAL : 0;
-    if ( !has_all(f, gfns, n) )
-        rc = map_chunk(f, gfns[0] / CHUNK_GFNS);
+    if ( n && gfns[n - 1] >= f->nr_gfns )
+        return -EINVAL;
+    for ( i = 0; !rc && i < n; i++ )
+    {
+        chunk = gfns[i] / CHUNK_GFNS;
+        if ( pageset_test(&f->mapped, gfns[i]) || chunk == tried )
+            continue;
+        rc = map_chunk(f, chunk);
+        tried = chunk;
+    }
     for ( i = 0; i < n; i++ )
         ok[i] = !rc && pageset_test(&f->mapped, gfns[i]);
 

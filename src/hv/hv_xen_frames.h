@@ -34,7 +34,7 @@ int frames_open(struct hv *hv, uint32_t domid, uint64_t nr_gfns,
 /* f may be NULL. */
 void frames_close(struct frames *f);
 /*
- * Map n gfns, ascending, all of one chunk; ok[i]: it is.
+ * Map n gfns, ascending; ok[i]: it is.
  * Thread: one, and nobody places.
  */
 int frames_map(struct frames *f, const uint64_t *gfns, unsigned int n,

@@ -192,16 +192,20 @@ int hv_placer_put(struct hv_placer *pl, struct err *e, uint64_t gfn,
 
 /* ---- Making absent ------------------------------------------------------ */
 
-/* The gfns of a chunk that are wanted, into pl->gfns. */
-static unsigned int wanted(struct hv_placer *pl, uint64_t first,
-                           uint64_t count, const struct pageset *want)
+/* The next gfns that are wanted, from *at on, into pl->gfns. */
+static unsigned int wanted(struct hv_placer *pl, uint64_t *at, uint64_t end,
+                           const struct pageset *want)
 {
     unsigned int n = 0;
-    uint64_t i;
+    uint64_t gfn;
 
-    for ( i = 0; i < count; i++ )
-        if ( !want || pageset_test(want, first + i) )
-            pl->gfns[n++] = first + i;
+    while ( n < CHUNK_GFNS && *at < end )
+    {
+        gfn = want ? pageset_next_set(want, *at) : *at;
+        *at = gfn + 1;
+        if ( gfn < end )
+            pl->gfns[n++] = gfn;
+    }
 
     return n;
 }
@@ -212,21 +216,17 @@ static int evict_all(struct hv_placer *pl, struct err *e, bool populate,
                      struct hv_evicted *ret)
 {
     struct hv_evicted done = { 0 };
-    uint64_t end = first + count, at = first, n;
-    unsigned int nr;
+    uint64_t end = first + count, at = first;
+    unsigned int n;
     int rc = 0;
 
-    while ( at < end && !rc )
+    while ( !rc && (n = wanted(pl, &at, end, want)) )
     {
-        n = CHUNK_GFNS - at % CHUNK_GFNS;
-        n = n < end - at ? n : end - at;
-        nr = wanted(pl, at, n, want);
-        if ( nr )
-            rc = pl->ops->evict(pl, nr, populate, absent, &done);
+        rc = pl->ops->evict(pl, n, populate, absent, &done);
         if ( rc )
-            err_set(e, rc, "domain %u: make gfns %#" PRIx64 "+%" PRIu64
-                    " absent: %s", pl->domid, at, n, err_text(rc));
-        at += n;
+            err_set(e, rc, "domain %u: make %u gfns from %#" PRIx64
+                    " on absent: %s", pl->domid, n, pl->gfns[0],
+                    err_text(rc));
     }
     if ( ret )
         *ret = done;

@@ -27,7 +27,7 @@ struct placer_ops
      * call. */
     void (*results)(struct hv_placer *pl, const uint64_t *gfns,
                     unsigned int n, int rc, int *errs);
-    /* Make the n gfns in pl->gfns, of one chunk, absent; populate: they are
+    /* Make the n gfns in pl->gfns, ascending, absent; populate: they are
      * holes. */
     int (*evict)(struct hv_placer *pl, unsigned int n, bool populate,
                  struct pageset *absent, struct hv_evicted *done);

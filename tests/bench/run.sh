@@ -22,7 +22,8 @@ done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || set -- precopy-idle precopy-halfzero precopy-dirty \
     precopy-scale-1 precopy-scale-4 precopy-scale-8 precopy-scale-16 \
-    postcopy-idle postcopy-dirty postcopy-small postcopy-large \
+    postcopy-idle postcopy-dirty postcopy-greedy postcopy-small \
+    postcopy-large \
     postcopy-fault-loop postcopy-fault-0 postcopy-fault-16 \
     postcopy-order-sequential postcopy-order-random postcopy-order-zipf \
     wan-0 wan-4 wan-16 wan-64

@@ -129,7 +129,7 @@ int dest_split_absent(struct dest *d, const struct pageset *gfns);
 int dest_split_ack(struct dest *d);
 int dest_take_absent(struct dest *d, const struct wire_record *rec);
 /* Everything is in place: nothing is made absent any more.  In the pause. */
-int dest_split_seal(struct dest *d);
+void dest_split_complete(struct dest *d);
 /* GO has come: wait for what has to be here before the first instruction. */
 int dest_split_await_first(struct dest *d);
 /* The guest runs: until all of it is here and the source knows, or the domain

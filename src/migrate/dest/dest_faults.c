@@ -153,7 +153,7 @@ static int await_seal(struct faulter *f)
     int rc;
 
     pthread_mutex_lock(&d->lock);
-    while ( !(rc = cancel_check(&d->stop)) && !f->sp->sealed )
+    while ( !(rc = cancel_check(&d->stop)) && !f->sp->complete )
         pthread_cond_wait(&d->cond, &d->lock);
     pthread_mutex_unlock(&d->lock);
 

@@ -98,6 +98,9 @@ int dest_split_open(struct dest *d)
         holder_end(sp->holder);
         sp->holder = NULL;
     }
+    /* Whoever is to map the ring has: not in the pause. */
+    if ( !rc )
+        rc = hv_pager_seal(sp->pager, s->err);
     err_copy(&e, &rec);
     if ( !rc && rec.code )
         LOG_WARN(s->logger, "%s: the guest does not survive the death of "
@@ -170,21 +173,15 @@ int dest_take_absent(struct dest *d, const struct wire_record *rec)
     return rc ? rc : dest_split_ack(d);
 }
 
-int dest_split_seal(struct dest *d)
+void dest_split_complete(struct dest *d)
 {
     struct split *sp = d->split;
-    int rc;
 
     claimset_fill(&sp->left, &sp->absent);
-    rc = hv_pager_seal(sp->pager, d->s.err);
-    if ( rc )
-        return rc;
     pthread_mutex_lock(&d->lock);
-    sp->sealed = true;
+    sp->complete = true;
     pthread_cond_broadcast(&d->cond);
     pthread_mutex_unlock(&d->lock);
-
-    return 0;
 }
 
 int dest_split_await_first(struct dest *d)

@@ -42,7 +42,7 @@ struct split
     struct conn *conn;           /* of faults */
     bool joined;
     bool first_placed;           /* what the vCPUs need first is here */
-    bool sealed;                 /* left is complete: pages may come */
+    bool complete;               /* left is complete: pages may come */
     struct err err;              /* its thread's */
 };
 

@@ -83,10 +83,10 @@ int dest_take_state_end(struct dest *d, const struct wire_record *rec)
     if ( !d->context_set )
         return err_set(&d->err, -EPROTO, "STATE_END without the HVM context");
     rc = build_complete(&d->build);
-    if ( !rc && d->split )
-        rc = dest_split_seal(d);
     if ( rc )
         return rc;
+    if ( d->split )
+        dest_split_complete(d);
     pthread_mutex_lock(&d->lock);
     d->state_complete = true;
     d->populated = end.populated_pages;

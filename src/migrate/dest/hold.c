@@ -87,7 +87,7 @@ static int know_split(struct dest *d, struct held *h)
         return rc;
     sp = d->split;
     sp->pager = h->pager;
-    sp->sealed = true;
+    sp->complete = true;
     h->pager = NULL;
     if ( !rc )
         rc = hv_placer_open(sp->pager, d->s.err, CHUNK_GFNS, &sp->placer);

@@ -393,6 +393,8 @@ int dest_lane(struct dest *d, struct conn *c, unsigned int lane)
     open_window(&l);
     if ( !rc && d->s.postcopy )
         rc = dest_placer_open(d, &l.placer);
+    if ( !rc && d->s.postcopy && !d->draining )
+        rc = place_lane_open(d->place, &l.pl);
     if ( !rc )
         rc = say_joined(c, lane);
     if ( !rc )

@@ -195,14 +195,15 @@ static int prepare(struct place *p, struct hv *hv, struct err *e,
     if ( !errs )
         return err_set(e, -ENOMEM, "map guest memory: %s",
                        err_text(-ENOMEM));
-    rc = hv_map_range(hv, e, p->domid, true, first, end - first, errs,
+    /* Whoever unmaps it does so by the same handle. */
+    rc = hv_map_range(p->s->hv, e, p->domid, true, first, end - first, errs,
                       &addr);
     if ( rc )
         goto out;
     rc = place_keep_mapping(p, addr, end - first, first);
     if ( rc )
     {
-        hv_unmap(hv, addr, end - first);
+        hv_unmap(p->s->hv, addr, end - first);
         err_set(e, rc, "map guest memory: %s", err_text(rc));
         goto out;
     }
@@ -304,6 +305,11 @@ void place_ahead_end(struct place *p)
 static int lane_hv(struct place *p, struct place_lane *l)
 {
     return l->hv ? 0 : hv_clone(p->s->hv, l->err, &l->hv);
+}
+
+int place_lane_open(struct place *p, struct place_lane *l)
+{
+    return lane_hv(p, l);
 }
 
 void place_lane_done(struct place_lane *l)

@@ -59,14 +59,16 @@ int place_run(struct place *p, struct place_lane *l, uint64_t gfn,
  */
 int place_delta(struct place *p, struct place_lane *l, uint64_t gfn,
                 const void *delta, size_t len);
+/* What it needs to map pages itself, now: where that may be in the pause. */
+int place_lane_open(struct place *p, struct place_lane *l);
 void place_lane_done(struct place_lane *l);
 
 /* ---- place_absent.c: post-copy ------------------------------------------ */
 
 /*
  * Make these gfns absent, whether they have frames or not, and note them as
- * received; those that can't be are set in kept.  Their windows are mapped
- * anew without them.  No lane is at work.  *ret_absent: so many are now.
+ * received; those that can't be are set in kept.  What the windows that they
+ * lie in have besides is written apart from then on.  No lane is at work.
  * tick (may be NULL) is called now and then; not 0 ends it.
  */
 int place_make_absent(struct place *p, struct hv_placer *pl, struct err *e,

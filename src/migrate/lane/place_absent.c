@@ -4,17 +4,17 @@
  * runs: see place.h.
  *
  * A page that is mapped can't be made absent, so the windows it lies in go
- * first, and are mapped anew afterwards, for what comes in the last round.
+ * first.  They are not mapped again: that takes longer than making pages of
+ * them absent, all the while the guest writes to more, and the little that
+ * comes in the last round is written apart.
  */
 #include "place_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-static bool is_touched(const struct mapping *m, const struct pageset *gfns)
-{
-    return pageset_next_set(gfns, m->first) < m->first + m->nr;
-}
+/* Between two calls of tick; a hypercall takes a chunk's number of them. */
+#define SPAN_GFNS (32u * CHUNK_GFNS)
 
 /* The window's chunks have no address any more. */
 static void forget(struct place *p, const struct mapping *m)
@@ -32,7 +32,8 @@ static void unmap_touched(struct place *p, const struct pageset *gfns)
     size_t i;
 
     for ( i = 0; i < p->nr_maps; i++ )
-        if ( p->maps[i].addr && is_touched(&p->maps[i], gfns) )
+        if ( p->maps[i].addr &&
+             pageset_count_run(gfns, p->maps[i].first, p->maps[i].nr) )
         {
             hv_unmap(p->s->hv, p->maps[i].addr, p->maps[i].nr);
             p->maps[i].addr = NULL;
@@ -40,87 +41,72 @@ static void unmap_touched(struct place *p, const struct pageset *gfns)
         }
 }
 
-/* What is populated in the window; something else stands for the rest, as an
- * absent page must not be mapped. */
-static int map_again(struct place *p, struct err *e, struct mapping *m)
+/* Those of a span that are to be made absent: with frames, and without. */
+struct span
 {
-    uint64_t *gfns, gfn, any = UINT64_MAX;
-    void *addr;
-    size_t i;
-    int rc;
+    struct pageset have, lack;
+};
 
-    for ( i = 0; i < m->nr && any == UINT64_MAX; i++ )
-        if ( get(p->populated, m->first + i) )
-            any = m->first + i;
-    if ( any == UINT64_MAX )
-        return 0;
-    gfns = malloc(m->nr * sizeof(*gfns));
-    if ( !gfns )
-        return err_set(e, -ENOMEM, "map guest memory: %s",
-                       err_text(-ENOMEM));
-    for ( i = 0; i < m->nr; i++ )
-    {
-        gfn = m->first + i;
-        gfns[i] = get(p->populated, gfn) ? gfn : any;
-    }
-    rc = hv_map(p->s->hv, e, p->domid, true, gfns, m->nr, NULL, &addr);
-    if ( !rc )
-    {
-        m->addr = addr;
-        for ( i = 0; i < m->nr; i++ )
-            put(p->direct, m->first + i, get(p->populated, m->first + i));
-        for ( i = 0; i < m->nr; i += CHUNK_GFNS )
-            p->chunks[(m->first + i) / CHUNK_GFNS].addr =
-                (uint8_t *)addr + i * PAGE_BYTES;
-    }
-    free(gfns);
-
-    return rc;
-}
-
-static int map_touched(struct place *p, struct err *e)
+static void sort_out(struct place *p, struct span *sp, uint64_t first,
+                     uint64_t end, const struct pageset *gfns,
+                     const struct pageset *absent, struct pageset *kept)
 {
-    size_t i;
-    int rc = 0;
-
-    for ( i = 0; !rc && i < p->nr_maps; i++ )
-        if ( !p->maps[i].addr )
-            rc = map_again(p, e, &p->maps[i]);
-
-    return rc;
-}
-
-/* [first, first + count) lies in one chunk, all of it populated or not. */
-static int make_run(struct place *p, struct hv_placer *pl, struct err *e,
-                    uint64_t first, uint64_t count, struct pageset *absent,
-                    struct pageset *kept)
-{
-    bool has = get(p->populated, first);
     uint64_t gfn;
-    int rc;
 
-    /* Nobody is to populate or map the chunk as a whole any more. */
-    pageset_clear_run(&p->want, first, count);
-    atomic_store(&p->chunks[first / CHUNK_GFNS].state, CHUNK_READY);
+    for ( gfn = pageset_next_set(gfns, first); gfn < end;
+          gfn = pageset_next_set(gfns, gfn + 1) )
+        if ( place_is_own(p, gfn) )
+            pageset_set(kept, gfn);
+        else if ( !pageset_test(absent, gfn) )
+            pageset_set(get(p->populated, gfn) ? &sp->have : &sp->lack, gfn);
+}
 
-    rc = has ? hv_placer_evict(pl, e, first, count, NULL, absent, NULL)
-             : hv_placer_make(pl, e, first, count, NULL, absent, NULL);
-    for ( gfn = first; !rc && gfn < first + count; gfn++ )
+/* Empties the set. */
+static void account(struct place *p, struct pageset *done, uint64_t first,
+                    const struct pageset *absent, struct pageset *kept)
+{
+    uint64_t gfn;
+    bool gone;
+
+    for ( gfn = first; !pageset_empty(done); gfn++ )
     {
-        if ( !pageset_test(absent, gfn) )
+        gfn = pageset_next_set(done, gfn);
+        pageset_clear(done, gfn);
+        gone = pageset_test(absent, gfn);
+        /* Nobody is to populate or map the chunk as a whole any more. */
+        pageset_clear(&p->want, gfn);
+        atomic_store(&p->chunks[gfn / CHUNK_GFNS].state, CHUNK_READY);
+        /* What could not be made absent has been populated for that. */
+        put(p->populated, gfn, !gone);
+        if ( !gone )
         {
-            /* It has been populated for that. */
-            put(p->populated, gfn, true);
             pageset_set(kept, gfn);
             continue;
         }
-        put(p->populated, gfn, false);
         put(p->direct, gfn, false);
         p->absent_received += !get(p->received, gfn);
         put(p->received, gfn, true);
     }
+}
 
-    return rc;
+static int make_span(struct place *p, struct hv_placer *pl, struct err *e,
+                     struct span *sp, uint64_t first, uint64_t end,
+                     struct pageset *absent, struct pageset *kept)
+{
+    int rc = 0;
+
+    if ( !pageset_empty(&sp->have) )
+        rc = hv_placer_evict(pl, e, first, end - first, &sp->have, absent,
+                             NULL);
+    if ( !rc && !pageset_empty(&sp->lack) )
+        rc = hv_placer_make(pl, e, first, end - first, &sp->lack, absent,
+                            NULL);
+    if ( rc )
+        return rc;
+    account(p, &sp->have, first, absent, kept);
+    account(p, &sp->lack, first, absent, kept);
+
+    return 0;
 }
 
 int place_make_absent(struct place *p, struct hv_placer *pl, struct err *e,
@@ -128,40 +114,29 @@ int place_make_absent(struct place *p, struct hv_placer *pl, struct err *e,
                       struct pageset *kept, int (*tick)(void *data),
                       void *data)
 {
-    struct gfn_run run = { 0 };
-    uint64_t n;
-    bool has;
-    int rc = 0;
+    struct span sp = { 0 };
+    uint64_t first, end;
+    int rc;
 
     place_ahead_end(p);
     unmap_touched(p, gfns);
-    while ( !rc && pageset_next_run(gfns, run.first + run.count, 0, &run) )
-    {
-        uint64_t gfn = run.first, end = run.first + run.count;
-
-        for ( ; !rc && gfn < end; gfn += n )
-        {
-            n = 1;
-            if ( place_is_own(p, gfn) )
-            {
-                pageset_set(kept, gfn);
-                continue;
-            }
-            if ( pageset_test(absent, gfn) )
-                continue;
-            has = get(p->populated, gfn);
-            while ( gfn + n < end && (gfn + n) % CHUNK_GFNS &&
-                    get(p->populated, gfn + n) == has &&
-                    !pageset_test(absent, gfn + n) &&
-                    !place_is_own(p, gfn + n) )
-                n++;
-            rc = make_run(p, pl, e, gfn, n, absent, kept);
-            if ( !rc && tick )
-                rc = tick(data);
-        }
-    }
+    rc = pageset_init(&sp.have, p->nr_gfns);
     if ( !rc )
-        rc = map_touched(p, e);
+        rc = pageset_init(&sp.lack, p->nr_gfns);
+    if ( rc )
+        err_set(e, rc, "make pages absent: %s", err_text(rc));
+    for ( end = 0; !rc && end < p->nr_gfns; )
+    {
+        first = pageset_next_set(gfns, end);
+        end = first + SPAN_GFNS < p->nr_gfns ? first + SPAN_GFNS
+                                             : p->nr_gfns;
+        sort_out(p, &sp, first, end, gfns, absent, kept);
+        rc = make_span(p, pl, e, &sp, first, end, absent, kept);
+        if ( !rc && tick )
+            rc = tick(data);
+    }
+    pageset_done(&sp.have);
+    pageset_done(&sp.lack);
 
     return rc;
 }

@@ -39,6 +39,7 @@ struct source
     bool prepared, armed, ready, running, refused;
     bool asked_arm;              /* ARM has been sent */
     bool ctl_broken;             /* the outcome came by another connection */
+    bool telling;                /* ABSENT, not answered yet */
     bool absent_acked, placed;
     uint64_t absent_count;       /* ABSENT_ACK's */
     uint64_t acked_rounds;       /* rounds that D has placed */
@@ -112,9 +113,14 @@ int split_choose(struct source *src);
 int split_open(struct source *src);
 /*
  * The guest runs: have everything absent at D that is to follow.  What is
- * pending on return is sent in the switch-over.
+ * pending on return is left for the switch-over.
  */
 int split_leave(struct source *src);
+/*
+ * It is suspended, and the last dirty log is in: what is pending becomes
+ * absent, too, unless it is faster sent.  That stays pending.
+ */
+int split_leave_rest(struct source *src);
 /* ABSENT from D: what it could not make absent. */
 int split_take_kept(struct source *src, const struct wire_record *rec);
 int split_take_ack(struct source *src, const struct wire_record *rec);

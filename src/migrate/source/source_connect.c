@@ -204,8 +204,9 @@ static bool is_due(const struct source *src, uint32_t type)
     case WIRE_RUNNING: return now == STATE_COMMIT;
     case WIRE_ABSENT:
     case WIRE_ABSENT_ACK:
-        return src->s.postcopy && (now == STATE_SETUP || now == STATE_LIVE ||
-                                   now == STATE_ARMED);
+        return src->telling ||
+               (src->s.absent && (now == STATE_SETUP || now == STATE_LIVE ||
+                                  now == STATE_ARMED));
     case WIRE_PROGRESS:
     case WIRE_PLACED:  return now == STATE_DRAIN;
     }

@@ -16,7 +16,12 @@
 /* Telling what is to be absent ends when so little is new that it can go in
  * the pause, or does not get less any more. */
 #define LEAVE_FEW   32u
+#define LEAVE_SURE  4u
 #define LEAVE_TURNS 12u
+/* Estimates: D maps a page that comes in the last round by itself; it makes
+ * some pages absent. */
+#define APART_US  50u
+#define ABSENT_US 500u
 
 #define TICK_MS     20
 #define ALIVE_US    US_PER_S
@@ -103,15 +108,14 @@ static int tell(struct source *src)
     pageset_or(&r->told, fresh);
     /* There, absent ones count as populated. */
     pageset_or(&r->set.present, fresh);
-    rc = pageset_empty(fresh) ? 0 : ranges_send(src->ctl, WIRE_ABSENT, fresh);
-    if ( rc || pageset_empty(fresh) )
-    {
-        pageset_zero(fresh);
-        return rc;
-    }
+    src->telling = !pageset_empty(fresh);
+    rc = src->telling ? ranges_send(src->ctl, WIRE_ABSENT, fresh) : 0;
     pageset_zero(fresh);
+    if ( !rc && src->telling )
+        rc = await_ack(src);
+    src->telling = false;
 
-    return await_ack(src);
+    return rc;
 }
 
 /* From the start: D has made absent what MEMORY said, meanwhile. */
@@ -145,31 +149,30 @@ int split_leave(struct source *src)
     struct rounds *r = &src->rounds;
     uint64_t fresh = r->set.pending.count, before;
     const char *spill = opt_str(s->opts, NULL, "postcopy-spill");
-    unsigned int turn;
+    unsigned int turn = 0;
     int rc = 0;
 
     if ( *spill )
         src->spiller = spiller_open(s, spill);
     if ( s->absent )
         rc = begin_absent(src);
-    for ( turn = 0; !rc && turn < LEAVE_TURNS; turn++ )
-    {
+    /* Ends with telling: what is new after that is all there is in the
+     * pause. */
+    do {
         before = fresh;
-        if ( turn || s->absent )
+        if ( !rc && (turn || s->absent) )
             rc = rounds_leave_look(r, &fresh);
-        if ( rc || (turn && (fresh <= LEAVE_FEW ||
-                             (turn > 4 && fresh >= before / 4 * 3))) )
-            break;
-        rc = rounds_leave(r);
+        if ( !rc )
+            rc = rounds_leave(r);
         if ( !rc )
             rc = tell(src);
-        if ( s->absent )
-            break;
-    }
+        turn++;
+    } while ( !rc && !s->absent && fresh > LEAVE_FEW &&
+              (turn < LEAVE_SURE || fresh < before / 4 * 3) &&
+              turn < LEAVE_TURNS );
     LOG_DEBUG(s->logger, "leaving: %lu gfns absent there after %u turns, %lu "
-              "to be sent in the switch-over",
-              (unsigned long)r->told.count, turn,
-              (unsigned long)r->set.pending.count);
+              "new in the last", (unsigned long)r->told.count, turn,
+              (unsigned long)fresh);
     if ( !rc )
         push_left(src->push, &r->told);
     /* All of it goes in the pause: then this is the end of a pre-copy, and so
@@ -177,6 +180,28 @@ int split_leave(struct source *src)
     if ( !rc && !r->told.count )
         s->split = false;
     steer_look(s);
+
+    return rc;
+}
+
+int split_leave_rest(struct source *src)
+{
+    struct rounds *r = &src->rounds;
+    uint64_t pages = r->set.pending.count, send_us = pages * APART_US;
+    int rc;
+
+    if ( r->goodput_bps )
+        send_us += pages * PAGE_BYTES * US_PER_S / r->goodput_bps;
+    if ( src->s.absent || send_us <= r->rtt_us + ABSENT_US )
+        return 0;
+    rc = rounds_leave(r);
+    if ( !rc )
+        rc = tell(src);
+    if ( !rc )
+        push_left(src->push, &r->told);
+    LOG_DEBUG(src->s.logger, "left in the switch-over: %lu gfns of %lu",
+              (unsigned long)(pages - r->set.pending.count),
+              (unsigned long)pages);
 
     return rc;
 }

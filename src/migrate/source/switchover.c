@@ -150,6 +150,8 @@ int switchover(struct source *src)
 
     if ( !rc )
         rc = rounds_last_collect(&src->rounds, &info);
+    if ( !rc && s->split )
+        rc = split_leave_rest(src);
     if ( !rc )
         rc = engine_switchover(s);
     if ( !rc )

@@ -20,7 +20,6 @@
 #define UFFD_USER_MODE_ONLY 1
 #endif
 
-#define SCAN_IS_WPALLOWED  (1ull << 0)
 #define SCAN_IS_WRITTEN    (1ull << 1)
 #define SCAN_WP_MATCHING   (1ull << 0)
 
