@@ -52,6 +52,13 @@ scripts_are_clean() {
         shellcheck -S warning -x -P SCRIPTDIR
 }
 
+# The fuzzers are built by clang, last of all; its warnings are told here.
+clang_agrees() {
+    command -v clang >/dev/null || { echo "SKIP:no clang"; return 1; }
+    env -u MAKEFLAGS -u MAKELEVEL make -s -j "$(nproc)" B="$B/clang" CC=clang \
+        CFLAGS=-O0 WERROR=1 all
+}
+
 header_stands_alone() {
     echo '#include "xmig.h"' >"$work/h.c"
     cp "$work/h.c" "$work/h.cc"
@@ -201,6 +208,7 @@ case ${1-} in
     cd "$top" || exit 99
     point "text rules" text_rules
     point "shellcheck" scripts_are_clean
+    point "clang has nothing to say" clang_agrees
     point "xmig.h compiles alone, as C99 and C++" header_stands_alone
     point "exported symbols are those of xmig.h" exports_are_the_header
     point "guest objects have no variables" guest_has_no_globals

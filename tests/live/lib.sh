@@ -114,8 +114,8 @@ console() { "$EMU" console "$WORK/$1" "$2"; }
 domid_of() { # HOST NAME
     "$EMU" list "$WORK/$1" | awk -v n="$2" '$1 == n { print $2 }'
 }
-domains() { # HOST: names of all guests there
-    "$EMU" list "$WORK/$1" | awk 'NR > 1 && $2 != 0 { print $1 }' | xargs
+domains() { # HOST: names of all guests there; one that is going has none
+    "$EMU" list "$WORK/$1" | awk 'NR > 1 && $2 != 0 && !/^\(no name\)/ { print $1 }' | xargs
 }
 # A guest's own judgement of its memory, once it has come to one.
 right() { await "$1" "$2" 'data/verdict=ok*' 60; } # HOST DOMID
