@@ -147,7 +147,7 @@ static int take_run(struct faulter *f, const struct wire_run *run)
 
 /* Pages may overtake STATE_END, which says that nothing more is absent.
  * Nobody faults yet. */
-static int await_seal(struct faulter *f)
+static int await_complete(struct faulter *f)
 {
     struct dest *d = f->d;
     int rc;
@@ -187,7 +187,7 @@ static int take_pages(struct faulter *f)
     if ( rec.type != WIRE_PAGES )
         return err_set(f->c->err, -EPROTO, "%s on the fault connection",
                        wire_name(rec.type));
-    rc = await_seal(f);
+    rc = await_complete(f);
     if ( rc )
         return rc;
     rc = wire_pages_head_decode(rec.body, rec.length, f->c->err, &h);

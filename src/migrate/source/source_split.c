@@ -13,8 +13,8 @@
 #include "loan.h"
 #include "ranges.h"
 
-/* Telling what is to be absent ends when so little is new that it can go in
- * the pause, or does not get less any more. */
+/* Telling what is to be absent ends when little is new, or, after some turns,
+ * when it does not get less any more. */
 #define LEAVE_FEW   32u
 #define LEAVE_SURE  4u
 #define LEAVE_TURNS 12u
