@@ -302,14 +302,9 @@ void place_ahead_end(struct place *p)
     p->helper_made = false;
 }
 
-static int lane_hv(struct place *p, struct place_lane *l)
-{
-    return l->hv ? 0 : hv_clone(p->s->hv, l->err, &l->hv);
-}
-
 int place_lane_open(struct place *p, struct place_lane *l)
 {
-    return lane_hv(p, l);
+    return l->hv ? 0 : hv_clone(p->s->hv, l->err, &l->hv);
 }
 
 void place_lane_done(struct place_lane *l)
@@ -327,7 +322,7 @@ static int need_chunk(struct place *p, struct place_lane *l, uint64_t chunk)
         return 0;
     if ( claim(p, chunk) )
     {
-        rc = lane_hv(p, l);
+        rc = place_lane_open(p, l);
         if ( !rc )
             rc = prepare(p, l->hv, l->err, chunk, 1);
         publish(p, chunk, 1, rc);
@@ -378,7 +373,7 @@ static int write_apart(struct place *p, struct place_lane *l, uint64_t gfn,
     void *addr;
     int rc;
 
-    rc = lane_hv(p, l);
+    rc = place_lane_open(p, l);
     for ( i = 0; !rc && i < count; i += n )
     {
         bool has = get(p->populated, gfn + i);
@@ -409,7 +404,7 @@ static int make_hole(struct place *p, struct place_lane *l, uint64_t gfn,
                      uint64_t count)
 {
     uint64_t i;
-    int rc = lane_hv(p, l);
+    int rc = place_lane_open(p, l);
 
     if ( !rc )
         rc = hv_depopulate(l->hv, l->err, p->domid, gfn, count);
@@ -498,7 +493,7 @@ int place_delta(struct place *p, struct place_lane *l, uint64_t gfn,
                     gfn % CHUNK_GFNS * PAGE_BYTES, delta, len);
         return 0;
     }
-    rc = lane_hv(p, l);
+    rc = place_lane_open(p, l);
     if ( !rc )
         rc = hv_map_range(l->hv, l->err, p->domid, true, gfn, 1, NULL, &addr);
     if ( rc )

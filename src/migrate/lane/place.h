@@ -59,7 +59,7 @@ int place_run(struct place *p, struct place_lane *l, uint64_t gfn,
  */
 int place_delta(struct place *p, struct place_lane *l, uint64_t gfn,
                 const void *delta, size_t len);
-/* What it needs to map pages itself, now: where that may be in the pause. */
+/* Open what it takes to map pages itself; else that is done at the first. */
 int place_lane_open(struct place *p, struct place_lane *l);
 void place_lane_done(struct place_lane *l);
 

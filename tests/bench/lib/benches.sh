@@ -27,12 +27,10 @@ bench_set() {
         mib=$((${1##*-} * 1024)) known="xmig stock-mapped" ;;
     wan-*) delay_ms=${1#wan-} known=$wan_all ;;
     postcopy-idle) known=$postcopy_all ;;
-    postcopy-dirty)
+    # Greedy: faster than any link, so that a hybrid ends as post-copy.
+    postcopy-dirty | postcopy-greedy)
         mib=$((guest_mib / 2)) rate_mib=400 known=$postcopy_all
-        work_mib=$((mib * 614 / 1024)) ;;
-    # The same faster than any link: a hybrid ends as post-copy.
-    postcopy-greedy)
-        mib=$((guest_mib / 2)) rate_mib=4096 known=$postcopy_all
+        [ "$1" = postcopy-dirty ] || rate_mib=4096
         work_mib=$((mib * 614 / 1024)) ;;
     # Downtime is to depend little on memory.
     postcopy-small) mib=256 known="xmig empty-switch" ;;
