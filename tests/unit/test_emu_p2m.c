@@ -4,7 +4,8 @@
  *
  * LINK: tools/emu/host/p2m.c tools/emu/host/machine.c tools/emu/host/dirty.c
  * LINK: tools/emu/host/log.c tests/unit/emu_fake.c
- * LINK: tools/emu/host/uffd.c tests/unit/emu_fake_paging.c
+ * LINK: tools/emu/host/uffd.c tools/emu/host/share.c
+ * LINK: tests/unit/emu_fake_paging.c
  */
 #include <errno.h>
 #include <setjmp.h>

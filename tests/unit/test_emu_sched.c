@@ -6,6 +6,7 @@
  * LINK: tools/emu/host/sched.c tools/emu/host/sched_fault.c
  * LINK: tools/emu/host/p2m.c tools/emu/host/machine.c
  * LINK: tools/emu/host/dirty.c tools/emu/host/uffd.c tools/emu/host/log.c
+ * LINK: tools/emu/host/share.c
  * LINK: tests/unit/emu_fake.c tests/unit/emu_fake_paging.c
  */
 #include <errno.h>

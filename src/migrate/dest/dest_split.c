@@ -141,6 +141,8 @@ int dest_split_ack(struct dest *d)
         rc = conn_send(d->ctl, WIRE_ABSENT_ACK, buf, len);
     pthread_mutex_unlock(&d->lock);
     pageset_zero(&d->split->kept);
+    /* Now and not in the pause, as that is the first use of its memory. */
+    claimset_fill(&d->split->left, &d->split->absent);
 
     return rc;
 }
@@ -177,7 +179,6 @@ void dest_split_complete(struct dest *d)
 {
     struct split *sp = d->split;
 
-    claimset_fill(&sp->left, &sp->absent);
     pthread_mutex_lock(&d->lock);
     sp->complete = true;
     pthread_cond_broadcast(&d->cond);

@@ -43,40 +43,30 @@ static int send_run(struct push *p, uint64_t gfn, uint32_t count,
                            head.nr_data);
 }
 
-/* What is there, counted as what it goes as. */
-static int look(struct push *p, uint64_t gfn, const uint8_t **ret_page,
-                enum wire_kind *ret_kind)
+/* What it goes as, and is counted as. */
+static enum wire_kind kind_of(struct push *p, const uint8_t *page)
 {
-    int rc = holdmap_page(p->map, &p->answer_err, gfn, ret_page);
-
-    if ( rc )
-        return rc;
-    if ( !*ret_page )
+    if ( !page )
     {
         p->holes++;
-        *ret_kind = WIRE_KIND_HOLE;
+        return WIRE_KIND_HOLE;
     }
-    else if ( (p->s->caps & WIRE_CAP_ZERO) && page_is_zero(*ret_page) )
+    if ( (p->s->caps & WIRE_CAP_ZERO) && page_is_zero(page) )
     {
         p->zero++;
-        *ret_kind = WIRE_KIND_ZERO;
+        return WIRE_KIND_ZERO;
     }
-    else
-    {
-        p->normal++;
-        *ret_kind = WIRE_KIND_DATA;
-    }
+    p->normal++;
 
-    return 0;
+    return WIRE_KIND_DATA;
 }
 
 static int send_page(struct push *p, uint64_t gfn)
 {
     const uint8_t *page;
-    enum wire_kind kind;
-    int rc = look(p, gfn, &page, &kind);
+    int rc = holdmap_page(p->map, &p->answer_err, gfn, &page);
 
-    return rc ? rc : send_run(p, gfn, 1, kind, page);
+    return rc ? rc : send_run(p, gfn, 1, kind_of(p, page), page);
 }
 
 static int answer(struct push *p, uint64_t gfn, bool idle)
@@ -201,13 +191,14 @@ static int take_faults(struct push *p)
     return rc;
 }
 
+/* What can't be mapped now fails again where it matters. */
 static const uint8_t *read_page(void *data, uint64_t gfn)
 {
     struct push *p = data;
-    const uint8_t *page = NULL;
+    const uint8_t *page;
 
-    /* What can't be mapped now fails again where it matters. */
-    holdmap_page(p->map, NULL, gfn, &page);
+    if ( glance_page(&p->glance, gfn, &page) )
+        holdmap_page(p->map, NULL, gfn, &page);
 
     return page;
 }
@@ -245,17 +236,17 @@ static int send_batch(struct push *p, struct first_batch *b)
 
 static int add_first(struct push *p, struct first_batch *b, uint64_t gfn)
 {
-    const uint8_t *page;
+    const uint8_t *page = read_page(p, gfn);
     enum wire_kind kind;
-    int rc = look(p, gfn, &page, &kind);
 
-    if ( rc )
-        return rc;
+    if ( !page || !claimset_take(&p->left, gfn) )
+        return 0;
+    kind = kind_of(p, page);
     if ( kind == WIRE_KIND_DATA )
         b->iov[b->nr_data++] = (struct iovec){ (void *)page, PAGE_BYTES };
     b->runs[b->nr++] = (struct wire_run){ .gfn = gfn, .count = 1,
                                           .kind = kind };
-    p->first += kind != WIRE_KIND_HOLE;
+    p->first++;
 
     return b->nr == FIRST_PAGES ? send_batch(p, b) : 0;
 }
@@ -267,20 +258,23 @@ static int send_first(struct push *p)
     unsigned int i;
     int rc = 0;
 
+    glance_open(&p->glance, p->s->hv, p->s->domid, p->left.nr_gfns);
     firstpages_find(p->vcpus, p->nr_vcpus, p->left.nr_gfns, read_page, p,
                     first);
     for ( i = 0; !rc && i < first->nr; i++ )
     {
         rc = cancel_check(p->s->stop);
-        if ( rc || !claimset_take(&p->left, first->gfns[i]) )
-            continue;
-        rc = add_first(p, &batch, first->gfns[i]);
+        if ( !rc )
+            rc = add_first(p, &batch, first->gfns[i]);
     }
     if ( !rc )
         rc = send_batch(p, &batch);
-
     /* That was all: the guest may run. */
-    return rc ? rc : conn_send_empty(p->cfg.faults, WIRE_ALIVE);
+    if ( !rc )
+        rc = conn_send_empty(p->cfg.faults, WIRE_ALIVE);
+    glance_close(&p->glance);
+
+    return rc;
 }
 
 void *push_answer_main(void *arg)

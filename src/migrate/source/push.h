@@ -76,6 +76,7 @@ void push_close(struct push *p);
 
 /* ---- Private to push.c and answer.c ------------------------------------- */
 
+#include "glance.h"
 #include "holdmap.h"
 #include "prepage.h"
 
@@ -117,6 +118,7 @@ struct push
     bool responder_made, mapper_made;
     struct err answer_err, map_err;
     struct firstpages ahead_of_all;
+    struct glance glance;
     uint64_t last_fault;
     unsigned int ahead;          /* neighbours, now */
 

@@ -198,10 +198,13 @@ static inline void *vcpu_check_area(const struct guest_env *env,
     return guest_page(env, KERNEL_VCPU_GFN + vcpu);
 }
 
+#define PROGRAM_AREA_SIZE 2048u
+
 static inline void *vcpu_program_area(const struct guest_env *env,
                                       unsigned int vcpu)
 {
-    return (uint8_t *)guest_page(env, KERNEL_VCPU_GFN + vcpu) + 2048;
+    return (uint8_t *)guest_page(env, KERNEL_VCPU_GFN + vcpu) +
+           GUEST_PAGE_SIZE - PROGRAM_AREA_SIZE;
 }
 
 /* For words that another vCPU may read or write at the same time. */

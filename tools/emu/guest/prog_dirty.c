@@ -19,8 +19,9 @@
 #define BURST_US   1000u
 #define LAG_US     10000u        /* what a pause leaves unwritten is lost */
 
-/* Four steps to an octave, from 1 us on. */
-#define SLOW_STEPS 96u
+/* From 1 us to 16 s; a step is 1/16 of where its octave begins. */
+#define OCTAVE     16u
+#define SLOW_STEPS (24 * OCTAVE)
 
 struct dirty                     /* one per vCPU */
 {
@@ -30,8 +31,10 @@ struct dirty                     /* one per vCPU */
     uint64_t credit;             /* pages * 1000000 that may be written */
     uint64_t slow_ns;            /* 0: nothing is noted */
     uint64_t longest_ns;
-    uint64_t slow[SLOW_STEPS];   /* writes so long; shared */
+    uint32_t slow[SLOW_STEPS];   /* writes so long; shared */
 };
+
+_Static_assert(sizeof(struct dirty) <= PROGRAM_AREA_SIZE, "one per vCPU");
 
 static const char *const dirty_options[] = { "size", "rate", "order",
                                              "slow", NULL };
@@ -86,20 +89,21 @@ static int dirty_init(struct guest_env *env)
 
 static unsigned int step_of(uint64_t ns)
 {
-    uint64_t x = ns / 250;       /* quarters of a microsecond */
-    unsigned int top;
+    uint64_t x = ns * OCTAVE / 1000;
+    unsigned int octave, step;
 
-    if ( x < 4 )
+    if ( x < OCTAVE )
         return 0;
-    top = 63 - (unsigned int)__builtin_clzll(x);
-    top = (top - 2) * 4 + (unsigned int)(x >> (top - 2) & 3);
-    return top < SLOW_STEPS ? top : SLOW_STEPS - 1;
+    octave = 63 - (unsigned int)__builtin_clzll(x / OCTAVE);
+    step = octave * OCTAVE + (unsigned int)(x >> octave) % OCTAVE;
+    return step < SLOW_STEPS ? step : SLOW_STEPS - 1;
 }
 
 /* The middle of a step, in tenths of a microsecond. */
 static uint64_t step_tenths(unsigned int step)
 {
-    return ((4 + step % 4) * 2 + 1) * (10ull << step / 4) / 8;
+    return ((OCTAVE + step % OCTAVE) * 2 + 1) * (10ull << step / OCTAVE) /
+           (2 * OCTAVE);
 }
 
 static bool write_one(struct guest_env *env, struct dirty *s)

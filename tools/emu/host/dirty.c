@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "dirty.h"
+#include "share.h"
 #include "uffd.h"
 #include "watch.h"
 
@@ -118,6 +119,11 @@ static int protect(struct domain *d, uint64_t first, uint64_t nr, bool on)
     return 0;
 }
 
+static int protect_piece(void *data, uint64_t first, uint64_t nr)
+{
+    return protect(data, first, nr, true);
+}
+
 /* Track gfns [first, first + nr), all of them mapped. */
 static int track(struct domain *d, uint64_t first, uint64_t nr)
 {
@@ -129,7 +135,7 @@ static int track(struct domain *d, uint64_t first, uint64_t nr)
 
     if ( ioctl(d->dirty.uffd, UFFDIO_REGISTER, &reg) )
         return -errno;
-    return protect(d, first, nr, true);
+    return share_out(first, nr, protect_piece, d);
 }
 
 /* Call fn for each stretch of mapped gfns; p2m_lock held. */
@@ -370,15 +376,16 @@ void dirty_done(struct domain *d)
  * what was written to, the kernel leaves out what is not tracked and takes
  * half the time.
  */
-static int scan(struct domain *d)
+static int scan(void *data, uint64_t first, uint64_t nr)
 {
+    struct domain *d = data;
     struct scan_region region[SCAN_REGIONS];
     uint64_t base = (uintptr_t)d->p2m.mem;
     struct scan_arg arg = {
         .size = sizeof(arg),
         .flags = SCAN_WP_MATCHING,
-        .start = base,
-        .end = base + d->p2m.nr_gfns * PAGE_SIZE,
+        .start = base + first * PAGE_SIZE,
+        .end = base + (first + nr) * PAGE_SIZE,
         .vec = (uintptr_t)region,
         .vec_len = SCAN_REGIONS,
         .category_mask = SCAN_IS_WRITTEN,
@@ -397,10 +404,10 @@ static int scan(struct domain *d)
         }
         for ( i = 0; i < n; i++ )
         {
-            uint64_t nr = (region[i].end - region[i].start) / PAGE_SIZE;
+            uint64_t written = (region[i].end - region[i].start) / PAGE_SIZE;
 
-            soft_set_range(d, (region[i].start - base) / PAGE_SIZE, nr);
-            atomic_fetch_add(&d->dirty.faults, nr);
+            soft_set_range(d, (region[i].start - base) / PAGE_SIZE, written);
+            atomic_fetch_add(&d->dirty.faults, written);
         }
         if ( arg.walk_end <= arg.start )
             return -EIO;
@@ -486,7 +493,7 @@ int dirty_collect(struct domain *d, uint8_t *bitmap, uint64_t nr_gfns,
     if ( l->failed )
         rc = -ENOMEM;
     else if ( l->mode == DIRTY_ASYNC )
-        rc = scan(d);
+        rc = share_out(0, d->p2m.nr_gfns, scan, d);
     if ( rc )
         goto out;
     *ret_dirty = take(d, bitmap, nr_gfns, clean);

@@ -3,8 +3,8 @@
  * The emulated host: its objects, who may touch them, and what its files
  * offer one another.
  *
- * Threads: one per client connection, one per vCPU, one that accepts, and one
- * per domain in synchronous dirty logging.
+ * Threads: one per client connection, one per vCPU, one that accepts, one
+ * per domain in synchronous dirty logging, and share.c's.
  *
  * Lock order (take downwards, never upwards):
  *   1  domain.lock          toolstack operations on a domain, one at a time
@@ -14,7 +14,7 @@
  *   5  host.dom_lock        the table of domains
  *   6  machine.lock         frame allocator
  *   7  domain.sched_lock    pause counts, shutdown state, vCPU states
- *   8  log, fault plan      leaves
+ *   8  log, fault plan, share.c's  leaves
  * Nobody waits for a vCPU to stop (domain_pause(), domain_pause_vcpus())
  * while holding 2 ... 8: the step that is running may need them.  The core
  * calls evtchn_*() and gnttab_*() with at most lock 1 held.  vcpu_kick(),
