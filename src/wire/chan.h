@@ -163,11 +163,11 @@ struct chan_tuning
     bool nodelay;                /* TCP_NODELAY */
     unsigned int lowat_bytes;    /* TCP_NOTSENT_LOWAT, 0 = leave */
     unsigned int dead_after_ms;  /* TCP_USER_TIMEOUT and keepalives, 0 = no */
-    unsigned int sndbuf_bytes, rcvbuf_bytes;   /* 0 = leave; beyond the
-                                    system's limit where we may */
-    unsigned int rcvbuf_start_bytes;   /* from the start, where we may set
-                                    more than the system's limit; else it is
-                                    left to the kernel, which tunes it */
+    unsigned int rcvbuf_bytes;   /* 0 = leave; beyond the system's limit
+                                    where we may */
+    /* So large from the start, where chan_may_force_buffers(); else they are
+     * left to the kernel, which tunes them: a size that is set ends that. */
+    unsigned int sndbuf_start_bytes, rcvbuf_start_bytes;
     const char *congestion;      /* a wish, NULL = the system's */
     bool urgent;                 /* little is sent, and somebody waits for
                                     it: what is lost is sent again after some
@@ -177,12 +177,16 @@ struct chan_tuning
 
 /* Options that the socket does not have (not TCP) are passed over. */
 int chan_tune(int fd, const struct chan_tuning *t);
+/* May this process make socket buffers larger than the system's limit
+ * (CAP_NET_ADMIN)? */
+bool chan_may_force_buffers(void);
 /* The shortest round trip that TCP has seen; false where there is none. */
 bool chan_round_trip(int fd, uint64_t *ret_us);
 /* What TCP sees of the line now; false where there is none. */
 struct chan_flow
 {
     uint64_t acked_bytes;        /* by the peer, since the beginning */
+    uint64_t waiting_bytes;      /* written, and not sent yet */
     uint64_t queued_us;          /* of the round trip, in the line's queues */
 };
 bool chan_flow(int fd, struct chan_flow *ret);

@@ -412,15 +412,22 @@ static int set_dead_after(int fd, unsigned int ms)
     return rc;
 }
 
-/* Beyond what the system grants to anybody, if we may. */
-static int set_buffer(int fd, int force_opt, int opt, unsigned int bytes)
+static bool force_buffer(int fd, int opt, unsigned int bytes)
 {
     int value = (int)bytes;
 
-    if ( !setsockopt(fd, SOL_SOCKET, force_opt, &value, sizeof(value)) )
-        return 0;
+    return setsockopt(fd, SOL_SOCKET, opt, &value, sizeof(value)) == 0;
+}
 
-    return set_opt(fd, SOL_SOCKET, opt, value);
+bool chan_may_force_buffers(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool may = fd >= 0 && force_buffer(fd, SO_SNDBUFFORCE, 65536);
+
+    if ( fd >= 0 )
+        close(fd);
+
+    return may;
 }
 
 /* As far as the kernel can.  Not bbr, which takes who sends little for a slow
@@ -443,15 +450,15 @@ int chan_tune(int fd, const struct chan_tuning *t)
                      (int)t->lowat_bytes);
     if ( !rc && t->dead_after_ms )
         rc = set_dead_after(fd, t->dead_after_ms);
-    if ( !rc && t->sndbuf_bytes )
-        rc = set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, t->sndbuf_bytes);
-    if ( !rc && t->rcvbuf_bytes )
-        rc = set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, t->rcvbuf_bytes);
+    if ( !rc && t->rcvbuf_bytes &&
+         !force_buffer(fd, SO_RCVBUFFORCE, t->rcvbuf_bytes) )
+        rc = set_opt(fd, SOL_SOCKET, SO_RCVBUF, (int)t->rcvbuf_bytes);
     if ( !rc && t->urgent )
         set_urgent(fd);
+    if ( !rc && t->sndbuf_start_bytes )
+        force_buffer(fd, SO_SNDBUFFORCE, t->sndbuf_start_bytes);
     if ( !rc && t->rcvbuf_start_bytes )
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &t->rcvbuf_start_bytes,
-                   sizeof(t->rcvbuf_start_bytes));
+        force_buffer(fd, SO_RCVBUFFORCE, t->rcvbuf_start_bytes);
     if ( !rc && t->congestion )
         setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, t->congestion,
                    (socklen_t)strlen(t->congestion));

@@ -35,6 +35,7 @@ bool chan_flow(int fd, struct chan_flow *ret)
          !info.tcpi_min_rtt || info.tcpi_min_rtt == UINT32_MAX )
         return false;
     ret->acked_bytes = info.tcpi_bytes_acked;
+    ret->waiting_bytes = info.tcpi_notsent_bytes;
     /* A queue that stands delays all alike; a host that is busy does not. */
     sure_us = info.tcpi_min_rtt + 4 * info.tcpi_rttvar;
     ret->queued_us = info.tcpi_rtt > sure_us ? info.tcpi_rtt - sure_us : 0;

@@ -361,7 +361,7 @@ static void open_window(struct inlane *l)
 
     if ( !chan_round_trip(chan_fd(l->conn->chan), &rtt_us) )
         return;
-    t.rcvbuf_start_bytes = longlink_plan(rtt_us, l->d->s.nr_lanes)
+    t.rcvbuf_start_bytes = longlink_plan(rtt_us, l->d->s.nr_lanes, true)
                            .buffer_bytes;
     chan_tune(chan_fd(l->conn->chan), &t);
 }

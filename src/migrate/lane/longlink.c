@@ -13,10 +13,15 @@
 #define LANES_BPS      250000000ull    /* 2 Gbit/s */
 /* What a connection gets by itself, and what it is given. */
 #define KERNEL_BYTES  (4ull << 20)
-#define SNDBUF_MAX    (16ull << 20)
+#define BUFFER_MAX    (64ull << 20)
+/* Enough to keep a link busy until the lane runs again: pages that wait longer
+ * are older than they need be, and written again. */
+#define UNSENT_BYTES  (2u << 20)
 
-struct longlink longlink_plan(uint64_t rtt_us, uint64_t asked_lanes)
+struct longlink longlink_plan(uint64_t rtt_us, uint64_t asked_lanes,
+                              bool may_force)
 {
+    const uint64_t most = may_force ? BUFFER_MAX : KERNEL_BYTES;
     struct longlink plan = { .lanes = (unsigned int)asked_lanes };
     uint64_t each;
 
@@ -29,14 +34,15 @@ struct longlink longlink_plan(uint64_t rtt_us, uint64_t asked_lanes)
         rtt_us = 10 * US_PER_S;
     if ( !plan.lanes )
     {
-        plan.lanes = (unsigned int)(LANES_BPS * rtt_us / US_PER_S /
-                                    SNDBUF_MAX) + 1;
+        plan.lanes = (unsigned int)(LANES_BPS * rtt_us / US_PER_S / most) + 1;
         if ( plan.lanes > WIRE_LANES_MAX )
             plan.lanes = WIRE_LANES_MAX;
     }
     each = BUFFERED_BPS * rtt_us / US_PER_S / plan.lanes;
-    if ( each > KERNEL_BYTES )
-        plan.buffer_bytes = (uint32_t)(each < SNDBUF_MAX ? each : SNDBUF_MAX);
+    if ( may_force && each > KERNEL_BYTES )
+        plan.buffer_bytes = (uint32_t)(each < most ? each : most);
+    plan.unsent_bytes = UNSENT_BYTES;
+    plan.ahead = true;
     /* It measures the link instead of filling its queues, and does not take
      * each loss for congestion. */
     plan.congestion = "bbr";

@@ -105,7 +105,8 @@ static int open_tcp(const struct peer_links *l, enum wire_role role,
     {
         if ( role == WIRE_BULK )
         {
-            tuning.sndbuf_bytes = l->plan.buffer_bytes;
+            tuning.sndbuf_start_bytes = l->plan.buffer_bytes;
+            tuning.lowat_bytes = l->plan.unsent_bytes;
             tuning.congestion = l->plan.congestion;
         }
         chan_tune(*ret_fd, &tuning);

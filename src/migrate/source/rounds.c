@@ -271,7 +271,7 @@ static int watch_round(struct rounds *r, int control_fd, uint64_t pages,
 
 static int live_round(struct rounds *r, int control_fd)
 {
-    uint64_t pages = r->set.pending.count, begin_us;
+    uint64_t pages = r->set.pending.count;
     struct mover_counts before;
     int rc, moved;
 
@@ -297,13 +297,8 @@ static int live_round(struct rounds *r, int control_fd)
         moved = mover_finish(r->mover);
         rc = rc ? rc : moved;
     }
-    begin_us = clock_now_us();
     if ( !rc && r->peer->placed )
         rc = r->peer->placed(r->data, r->round);
-    /* It can't answer faster than this, but what was measured may have been
-     * slow for other reasons. */
-    if ( !rc && clock_now_us() - begin_us < r->rtt_us )
-        r->rtt_us = clock_now_us() - begin_us;
     if ( !rc )
         rounds_tell(r, pages, &before);
 

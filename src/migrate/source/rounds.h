@@ -26,8 +26,11 @@ struct rounds_peer
     int (*meanwhile)(void *data);
     /* While threads send: control() is called when fd is readable. */
     int (*control)(void *data);
-    /* The round has been sent: wait until the peer has placed it. */
+    /* The round has been sent: wait until the peer has placed it, or will not
+     * be far behind. */
     int (*placed)(void *data, unsigned int round);
+    /* Bytes of the lanes that have been written and have not left yet. */
+    uint64_t (*waiting)(void *data);
     /* Bytes written beside the lanes' so far. */
     uint64_t (*bytes)(void *data);
 };
@@ -58,6 +61,7 @@ struct rounds
     unsigned int round;          /* being sent, or the next */
     uint64_t goodput_bps;        /* of the guest's pages */
     uint64_t saved_bytes;        /* by coding, up to the last weighing */
+    uint64_t waiting_bytes;      /* had not left at the last weighing */
     uint64_t live_begin_us, round_begin_us;
     uint64_t fetch_us;           /* the last fetch of the dirty log took */
     uint64_t dirtied_pages;      /* in the last round */

@@ -19,7 +19,8 @@ static void plan_lanes(struct source *src, unsigned int there)
 
     if ( !peer_is_command(&src->peer) )
         chan_round_trip(chan_fd(src->ctl->chan), &rtt_us);
-    src->links.plan = longlink_plan(rtt_us, opt_u64(s->opts, NULL, "lanes"));
+    src->links.plan = longlink_plan(rtt_us, opt_u64(s->opts, NULL, "lanes"),
+                                    chan_may_force_buffers());
     s->nr_lanes = s->caps & WIRE_CAP_LANES ? src->links.plan.lanes : 1;
     if ( there )
         s->nr_lanes = there;

@@ -156,6 +156,9 @@ int split_leave(struct source *src)
         src->spiller = spiller_open(s, spill);
     if ( s->absent )
         rc = begin_absent(src);
+    /* What a lane places can't become absent before it does. */
+    else
+        rc = source_await_round(src, r->round - 1);
     /* Ends with telling: what is new after that is all there is in the
      * pause. */
     do {
