@@ -188,6 +188,7 @@ struct chan_flow
     uint64_t acked_bytes;        /* by the peer, since the beginning */
     uint64_t waiting_bytes;      /* written, and not sent yet */
     uint64_t queued_us;          /* of the round trip, in the line's queues */
+    unsigned int window_packets; /* may be under way */
 };
 bool chan_flow(int fd, struct chan_flow *ret);
 /* At most so many bytes a second; where the kernel paces. */

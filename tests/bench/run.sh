@@ -26,7 +26,7 @@ shift $((OPTIND - 1))
     postcopy-large \
     postcopy-fault-loop postcopy-fault-0 postcopy-fault-16 \
     postcopy-order-sequential postcopy-order-random postcopy-order-zipf \
-    wan-0 wan-4 wan-16 wan-64
+    wan-0 wan-4 wan-16 wan-64 wan-dirty-16 wan-dirty-64
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "$build" && pwd)
 PATH=$build/bin:$build/emu:$PATH

@@ -219,6 +219,8 @@ static void the_line_is_seen(void **state)
         assert_true(chan_flow(cfd, &after));
     } while ( after.acked_bytes - before.acked_bytes < sizeof(buf) );
     assert_int_equal(after.acked_bytes - before.acked_bytes, sizeof(buf));
+    assert_int_equal(after.waiting_bytes, 0);
+    assert_in_range(after.window_packets, 1, 1u << 20);
     chan_pace(cfd, 12500000);
     assert_int_equal(getsockopt(cfd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate,
                                 &len), 0);

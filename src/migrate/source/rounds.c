@@ -371,6 +371,7 @@ int rounds_live(struct rounds *r, int control_fd)
     enum mech_verdict verdict = MECH_GO_ON;
     struct mover_counts before;
     struct round_stats st;
+    bool waited = false;
     int rc;
 
     r->live_begin_us = clock_now_us();
@@ -392,6 +393,13 @@ int rounds_live(struct rounds *r, int control_fd)
         if ( !rc )
             rc = ask_policy(r, &verdict);
         steer_look(s);
+        if ( !rc && verdict == MECH_SWITCH && !waited && r->peer->settle )
+        {
+            rc = r->peer->settle(r->data, &waited);
+            /* What was written to meanwhile is not left to the pause. */
+            if ( !rc && waited )
+                continue;
+        }
         if ( rc || verdict != MECH_GO_ON )
             break;
     }

@@ -29,8 +29,9 @@ struct rounds_peer
     /* The round has been sent: wait until the peer has placed it, or will not
      * be far behind. */
     int (*placed)(void *data, unsigned int round);
-    /* Bytes of the lanes that have been written and have not left yet. */
-    uint64_t (*waiting)(void *data);
+    /* The guest is about to be suspended; wait if a pause would take longer
+     * now than in a moment: then *ret_waited is set. */
+    int (*settle)(void *data, bool *ret_waited);
     /* Bytes written beside the lanes' so far. */
     uint64_t (*bytes)(void *data);
 };
@@ -61,7 +62,6 @@ struct rounds
     unsigned int round;          /* being sent, or the next */
     uint64_t goodput_bps;        /* of the guest's pages */
     uint64_t saved_bytes;        /* by coding, up to the last weighing */
-    uint64_t waiting_bytes;      /* had not left at the last weighing */
     uint64_t live_begin_us, round_begin_us;
     uint64_t fetch_us;           /* the last fetch of the dirty log took */
     uint64_t dirtied_pages;      /* in the last round */

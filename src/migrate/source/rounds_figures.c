@@ -82,8 +82,7 @@ static void predict(const struct rounds *r, uint64_t pages, uint64_t rate,
     ret->last_dirty_us = r->fetch_us;
     pages += rate * ret->suspend_us / US_PER_S;
     if ( r->goodput_bps )
-        ret->last_dirty_us += (uint64_t)(((double)pages * PAGE_BYTES +
-                                          (double)r->waiting_bytes) *
+        ret->last_dirty_us += (uint64_t)((double)pages * PAGE_BYTES *
                                          US_PER_S / (double)r->goodput_bps);
 }
 
@@ -145,7 +144,7 @@ void rounds_weigh(struct rounds *r, struct round_stats *st,
                   const struct mover_counts *before)
 {
     struct mover_counts after;
-    uint64_t rate = 0, sent_bps = 0, saved, left, waiting;
+    uint64_t rate = 0, sent_bps = 0, saved;
 
     mover_counts(r->mover, &after);
     st->round = r->round;
@@ -154,13 +153,9 @@ void rounds_weigh(struct rounds *r, struct round_stats *st,
     st->sent_bytes = after.bytes - before->bytes;
     st->duration_us = clock_now_us() - r->round_begin_us;
     st->elapsed_us = clock_now_us() - r->live_begin_us;
-    waiting = r->peer->waiting ? r->peer->waiting(r->data) : 0;
-    left = st->sent_bytes + r->waiting_bytes;
-    left -= waiting < left ? waiting : left;
     saved = coder_saved(r->coder);
-    learn_rate(r, left + saved - r->saved_bytes, st->duration_us);
+    learn_rate(r, st->sent_bytes + saved - r->saved_bytes, st->duration_us);
     r->saved_bytes = saved;
-    r->waiting_bytes = waiting;
     st->dirty_pages = r->set.pending.count + r->set.held.count;
     st->dirtied_pages = r->dirtied_pages;
     if ( st->dirtied_pages > r->working_set_pages )
@@ -171,7 +166,7 @@ void rounds_weigh(struct rounds *r, struct round_stats *st,
     if ( st->duration_us )
     {
         rate = st->dirtied_pages * US_PER_S / st->duration_us;
-        sent_bps = left * US_PER_S / st->duration_us;
+        sent_bps = st->sent_bytes * US_PER_S / st->duration_us;
     }
     predict(r, st->dirty_pages, rate, &st->expected);
     st->expected_downtime_us = st->expected.suspend_us +

@@ -5,6 +5,18 @@
  */
 #include "source.h"
 
+#include <errno.h>
+#include <poll.h>
+
+/*
+ * Every ten seconds bbr lets so little be under way, for so long, to see the
+ * round trip without a queue of its own.
+ */
+#define NARROW_PACKETS 4u
+#define NARROW_US      (210 * US_PER_MS)
+/* Written and not sent: next to nothing. */
+#define WAITING_FEW    (64u << 10)
+
 static int begin(void *data, unsigned int round, bool last, uint64_t pages)
 {
     struct source *src = data;
@@ -53,10 +65,60 @@ static int await_round(struct source *src, unsigned int round)
     return rc;
 }
 
+/* Of a lane on a long link. */
+static bool lane_flow(const struct source *src, unsigned int lane,
+                      struct chan_flow *ret)
+{
+    return src->links.plan.ahead &&
+           chan_flow(chan_out_fd(src->lanes[lane]->chan), ret);
+}
+
+/* Take what comes on control meanwhile. */
+static int wait_until(struct source *src, uint64_t until_us)
+{
+    int rc = 0;
+
+    while ( !rc )
+    {
+        rc = cancel_poll(src->s.stop, chan_fd(src->ctl->chan), POLLIN,
+                         until_us);
+        if ( !rc )
+            rc = source_control(src);
+    }
+
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+static uint64_t waiting_bytes(const struct source *src)
+{
+    struct chan_flow flow;
+    uint64_t sum = 0;
+    unsigned int i;
+
+    for ( i = 0; i < src->s.nr_lanes; i++ )
+        if ( lane_flow(src, i, &flow) )
+            sum += flow.waiting_bytes;
+
+    return sum;
+}
+
+/* A lane that is stuck says so itself. */
+static int await_leaving(struct source *src)
+{
+    uint64_t end_us = deadline_in(opt_u64(src->s.opts, NULL, "io-timeout"));
+    int rc = wait_until(src, clock_now_us());
+
+    while ( !rc && waiting_bytes(src) > WAITING_FEW &&
+            !deadline_passed(end_us) )
+        rc = wait_until(src, deadline_in(US_PER_MS));
+
+    return rc;
+}
+
 /*
  * On a long link the guest would dirty more in the time that an answer takes
- * than what a short round sends: rounds follow each other as they can be
- * sent.  Not after the first, which leaves a full link behind it.
+ * than what a short round sends: rounds follow each other as they leave.  Not
+ * after the first, which leaves a full link behind it.
  */
 static int placed(void *data, unsigned int round)
 {
@@ -64,10 +126,7 @@ static int placed(void *data, unsigned int round)
     int rc;
 
     if ( round && src->links.plan.ahead )
-    {
-        rc = cancel_check(src->s.stop);
-        return rc ? rc : source_poll(src);
-    }
+        return await_leaving(src);
     rc = await_round(src, round);
     if ( rc || round )
         return rc;
@@ -76,18 +135,22 @@ static int placed(void *data, unsigned int round)
     return rc ? rc : state_set(&src->s.state, src->s.err, STATE_ARMED);
 }
 
-static uint64_t waiting(void *data)
+static int settle(void *data, bool *ret_waited)
 {
     struct source *src = data;
     struct chan_flow flow;
-    uint64_t sum = 0;
     unsigned int i;
 
-    for ( i = 0; src->links.plan.ahead && i < src->s.nr_lanes; i++ )
-        if ( chan_flow(chan_out_fd(src->lanes[i]->chan), &flow) )
-            sum += flow.waiting_bytes;
+    for ( i = 0; i < src->s.nr_lanes; i++ )
+        if ( lane_flow(src, i, &flow) &&
+             flow.window_packets <= NARROW_PACKETS )
+            *ret_waited = true;
+    if ( !*ret_waited )
+        return 0;
+    LOG_DEBUG(src->s.logger, "the pause waits until bbr has seen the round "
+              "trip");
 
-    return sum;
+    return wait_until(src, deadline_in(NARROW_US + src->rounds.rtt_us));
 }
 
 static uint64_t bytes(void *data)
@@ -102,6 +165,6 @@ const struct rounds_peer source_peer = {
     .meanwhile = source_arm,
     .control = control,
     .placed = placed,
-    .waiting = waiting,
+    .settle = settle,
     .bytes = bytes,
 };

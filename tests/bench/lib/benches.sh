@@ -25,6 +25,9 @@ bench_set() {
         work_mib=$((mib * 614 / 1024)) ;;
     precopy-scale-*)
         mib=$((${1##*-} * 1024)) known="xmig stock-mapped" ;;
+    wan-dirty-*)
+        mib=$((guest_mib / 2)) rate_mib=40 work_mib=$((mib / 8))
+        delay_ms=${1##*-} known=xmig ;;
     wan-*) delay_ms=${1#wan-} known=$wan_all ;;
     postcopy-idle) known=$postcopy_all ;;
     # Greedy: faster than any link, so that a hybrid ends as post-copy.
