@@ -34,6 +34,9 @@ struct holdmap
     struct chunk *chunks;
     pthread_mutex_t lock;
     pthread_cond_t cond;         /* a chunk is no longer BUSY */
+
+    pthread_mutex_t ram_lock;
+    struct pageset ram;          /* scratch: what is populated, of a chunk */
 };
 
 int holdmap_open(struct hv *hv, struct err *e, uint32_t domid,
@@ -46,11 +49,12 @@ int holdmap_open(struct hv *hv, struct err *e, uint32_t domid,
         return err_set(e, rc, "hold the guest's memory: %s", err_text(rc));
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->cond, NULL);
+    pthread_mutex_init(&h->ram_lock, NULL);
     h->domid = domid;
     h->nr_gfns = nr_gfns;
     h->nr_chunks = (nr_gfns + CHUNK_GFNS - 1) / CHUNK_GFNS;
     h->chunks = calloc(h->nr_chunks + 1, sizeof(*h->chunks));
-    if ( !h->chunks )
+    if ( !h->chunks || pageset_init(&h->ram, nr_gfns) )
         err_set(e, rc, "hold the guest's memory: %s", err_text(rc));
     else
         rc = hv_clone(hv, e, &h->hv);
@@ -80,6 +84,8 @@ void holdmap_close(struct holdmap *h)
             hv_unmap(h->hv, h->chunks[i].addr, gfns_of(h, i));
     hv_close(h->hv);
     free(h->chunks);
+    pageset_done(&h->ram);
+    pthread_mutex_destroy(&h->ram_lock);
     pthread_cond_destroy(&h->cond);
     pthread_mutex_destroy(&h->lock);
     free(h);
@@ -89,25 +95,22 @@ void holdmap_close(struct holdmap *h)
 static int classify(struct holdmap *h, struct err *e, uint64_t first,
                     uint64_t n, const int *errs, uint64_t *hole)
 {
-    struct pageset ram = { 0 };
     uint64_t i;
     int rc;
 
-    rc = pageset_init(&ram, h->nr_gfns);
-    if ( rc )
-        return err_set(e, rc, "look at a page's type: %s", err_text(rc));
-    rc = hv_page_types(h->hv, e, h->domid, first, n, &ram, NULL);
+    pthread_mutex_lock(&h->ram_lock);
+    rc = hv_page_types(h->hv, e, h->domid, first, n, &h->ram, NULL);
     for ( i = 0; !rc && i < n; i++ )
     {
         if ( !errs[i] )
             continue;
-        if ( pageset_test(&ram, first + i) )
+        if ( pageset_test(&h->ram, first + i) )
             rc = err_set(e, errs[i], "map gfn %#lx of domain %u: %s",
                          (unsigned long)(first + i), h->domid,
                          err_text(errs[i]));
         hole[i / 64] |= 1ull << (i % 64);
     }
-    pageset_done(&ram);
+    pthread_mutex_unlock(&h->ram_lock);
 
     return rc;
 }
