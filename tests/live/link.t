@@ -108,6 +108,40 @@ least=$(sed -n '/"round"/s/.*"remaining": *\([0-9]*\).*/\1/p' "$WORK/long.json" 
 check "rounds do not wait for each other ($least bytes left)" \
     [ "$least" -lt $((512 << 10)) ] || logs
 
+# In the middle of many rounds, one right after another.
+ends() { # HOW
+    "$LINK" run "$L" there -- "$EMU" run "$WORK/b" -- "$XMIG" receive --once \
+        --listen 10.77.0.2:8002 >"$WORK/receive.out" 2>&1 &
+    receiver=$!
+    children+=("$receiver")
+    listens() { there cat /proc/net/tcp | grep -q ':1F42 00000000:0000 0A'; }
+    check "$1: it receives" until_ok 20 listens
+    rm -f "$WORK/ends.json"
+    here "$EMU" run "$WORK/a" -- "$XMIG" -vvv migrate --log-json "$WORK/ends.json" \
+        --downtime-limit 1ms --stall-window 0 --max-iters 1000 \
+        w 10.77.0.2:8002 >"$WORK/migrate.out" 2>&1 &
+    sender=$!
+    children+=("$sender")
+    many() { grep -q '"dirty-sync-count":1[0-9],' "$WORK/ends.json"; }
+    check "$1: many rounds have gone" until_ok 60 many || logs
+    case $1 in
+    cancel) run a "$XMIG" cancel w >"$WORK/cancel.out" 2>&1 ;;
+    kill) kill -KILL "$(process_of "$receiver")" ;;
+    esac
+    wait "$sender"
+    check "$1: the migration fails" [ $? != 0 ] || logs
+    wait "$receiver"
+    check "$1: the guest goes on at the source" \
+        "$EMU" wait --node data/program --change --timeout 20 "$WORK/a" "$dom"
+    same "$1: under its name" "$(domains a)" w
+}
+ends cancel
+matches 'it says who wanted that' "$(cat "$WORK/migrate.out")" cancelled
+same 'nothing is left at the destination' "$(domains b)" ''
+ends kill
+run b "$XMIG" recover >"$WORK/recover.out" 2>&1
+same 'what a killed receiver left is cleared away' "$(domains b)" ''
+
 # What is left to follow was placed in rounds that nobody waited for.
 over a b --postcopy-after-precopy --postcopy-rounds 3 --downtime-limit 1ms
 check "the hybrid became post-copy ($(part pages) pages)" [ "$(part pages)" -gt 0 ]
