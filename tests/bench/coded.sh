@@ -53,9 +53,12 @@ for kind in 'sparse=70' 'sparse=0'; do
     one '100 MiB/s, plain' --bandwidth 100
     one '100 MiB/s, compressed' --bandwidth 100 --compressed
     one '100 MiB/s, zlib' --bandwidth 100 --compressed --comp-methods zlib
+    # Moves go to and fro: either goes both ways, as the hosts' memory differs.
     for ((i = 0; i < runs; i++)); do
         one 'no cap, plain'
         one 'no cap, compressed' --compressed
+        one 'no cap, compressed' --compressed
+        one 'no cap, plain'
     done
 done
 guest "program=dirty size=$((mib / 8))M rate=$((mib / 6))M same=100 verify=off"
