@@ -69,18 +69,25 @@ check 'a bad option, too' wrong here.delay=-1
 check 'all is well again' "$LINK" set "$L" loss=0 delay=10
 
 # ---- migrations -----------------------------------------------------------------
-# over a b OPTION...: from here to there; over b a: back.
-moves=0
-over() {
-    local from=$1 to=$2 near=here far=there address=10.77.0.2
-    shift 2
-    [ "$from" = a ] || near=there far=here address=10.77.0.1
-    "$LINK" run "$L" $far -- "$EMU" run "$WORK/$to" -- "$XMIG" -v receive \
+# await_moves a|b: a receiver at that host; sets address and receiver.
+await_moves() {
+    local side=there
+    address=10.77.0.2
+    [ "$1" = b ] || side=here address=10.77.0.1
+    "$LINK" run "$L" $side -- "$EMU" run "$WORK/$1" -- "$XMIG" -v receive \
         --once --listen "$address:8002" >"$WORK/receive.out" 2>&1 &
     receiver=$!
     children+=("$receiver")
-    listens() { $far cat /proc/net/tcp | grep -q ':1F42 00000000:0000 0A'; }
-    check "$to receives" until_ok 20 listens
+    listens() { $side cat /proc/net/tcp | grep -q ':1F42 00000000:0000 0A'; }
+    check "$1 receives" until_ok 20 listens
+}
+# over a b OPTION...: from here to there; over b a: back.
+moves=0
+over() {
+    local from=$1 to=$2 near=here
+    shift 2
+    [ "$from" = a ] || near=there
+    await_moves "$to"
     $near "$EMU" run "$WORK/$from" -- "$XMIG" -vvv migrate --json "$@" \
         w "$address:8002" >"$WORK/migrate.out" 2>&1
     same "it moves from $from to $to: $*" $? 0 || logs
@@ -110,16 +117,11 @@ check "rounds do not wait for each other ($least bytes left)" \
 
 # In the middle of many rounds, one right after another.
 ends() { # HOW
-    "$LINK" run "$L" there -- "$EMU" run "$WORK/b" -- "$XMIG" receive --once \
-        --listen 10.77.0.2:8002 >"$WORK/receive.out" 2>&1 &
-    receiver=$!
-    children+=("$receiver")
-    listens() { there cat /proc/net/tcp | grep -q ':1F42 00000000:0000 0A'; }
-    check "$1: it receives" until_ok 20 listens
+    await_moves b
     rm -f "$WORK/ends.json"
     here "$EMU" run "$WORK/a" -- "$XMIG" -vvv migrate --log-json "$WORK/ends.json" \
         --downtime-limit 1ms --stall-window 0 --max-iters 1000 \
-        w 10.77.0.2:8002 >"$WORK/migrate.out" 2>&1 &
+        w "$address:8002" >"$WORK/migrate.out" 2>&1 &
     sender=$!
     children+=("$sender")
     many() { grep -q '"dirty-sync-count":1[0-9],' "$WORK/ends.json"; }

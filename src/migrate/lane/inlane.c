@@ -19,7 +19,6 @@
 /* In a post-copy somebody may wait for the first of them. */
 #define PUSH_PAGES 15u
 #define AHEAD_BYTES (64u << 10)  /* the kernel doubles it */
-#define SHORT_LINK_US (2 * US_PER_MS)
 
 struct inlane
 {
@@ -195,7 +194,7 @@ static void bound_ahead(struct inlane *l)
 
     l->bounded = true;
     if ( chan_round_trip(chan_fd(l->conn->chan), &rtt_us) &&
-         rtt_us < SHORT_LINK_US )
+         rtt_us < LONGLINK_RTT_US )
         chan_tune(chan_fd(l->conn->chan), &t);
 }
 
@@ -361,6 +360,7 @@ static void open_window(struct inlane *l)
 
     if ( !chan_round_trip(chan_fd(l->conn->chan), &rtt_us) )
         return;
+    /* If we may not, chan_tune() leaves it to the kernel. */
     t.rcvbuf_start_bytes = longlink_plan(rtt_us, l->d->s.nr_lanes, true)
                            .buffer_bytes;
     chan_tune(chan_fd(l->conn->chan), &t);
