@@ -134,6 +134,14 @@ matches() {                 # NAME: one of the globs
     return 1
 }
 
+# The two ends of a long text: what began it and what it came to.
+ends() {
+    awk '{ line[NR] = $0 }
+        END { for (i = 1; i <= NR; i++)
+                  if (i <= 80 || i > NR - 80) print line[i]
+                  else if (i == 81) print "[...]" }'
+}
+
 # How a failure began, for the end of a long log: of test $1, whose output is
 # in file $2 and which ended with status $3.
 beginning() {
@@ -191,7 +199,7 @@ run_one() {
         sed 's/^/    | /' "$out"
     elif [ "$f" -ne 0 ]; then
         [ $rc -eq 99 ] && echo "    | harness error"
-        grep -v '^ok ' "$out" | tail -n 160 | sed 's/^/    | /'
+        grep -v '^ok ' "$out" | uniq | ends | sed 's/^/    | /'
         echo "    | exit status $rc"
     fi
     [ "$f" -eq 0 ] || [ -z "$tally" ] ||

@@ -36,6 +36,13 @@ outcome status_1_is_a_failure_with_its_output \
 echo page 7 is stale
 exit 1
 T
+outcome a_failure_is_shown_from_its_beginning \
+    "0 passed, 1 failed, 0 skipped" 1 'not ok 1 - the first' <<'T'
+#!/bin/sh
+echo 'not ok 1 - the first'
+seq 300
+echo 1..1
+T
 outcome a_skip_says_why "0 passed, 0 failed, 1 skipped" 0 \
     'skipped: needs root' <<'T'
 #!/bin/sh
