@@ -565,6 +565,10 @@ for at in $stages; do
     liar "silent at $at" "$silent" "until:$at" hang
 done
 liar 'lanes gone' 'lane|closed|reset|pipe' until:PAGES droplanes hang
+liar 'lanes gone as they join, and why' 'says: full' \
+    until:BULK droplanes ctl error:text=full
+liar 'lanes refused, and why' 'says: full' \
+    until:BULK 'error:text=not here' ctl error:text=full
 
 # After GO only the destination's word counts.
 liar 'REFUSED' 'had given up: no longer' until:GO refused until:BYE

@@ -241,7 +241,10 @@ void source_find_cause(struct source *src, int rc)
     if ( err_code(s->err) )
         return;
 
-    if ( src->ctl && (rc == -EPIPE || rc == -ECONNRESET || rc == -ENODATA) )
+    /* A connection failed, or would not be made: the peer may have said on
+     * control why. */
+    if ( src->ctl && (rc == -EPIPE || rc == -ECONNRESET || rc == -ENODATA ||
+                      (err_code(&src->ctl_err) && rc != -ETIMEDOUT)) )
     {
         chan_set_deadline(src->ctl->chan, deadline_in(US_PER_S));
         while ( !source_control(src) )

@@ -29,8 +29,8 @@ struct source
     struct peer_links links;
     uint8_t token[IDENT_BYTES];
     struct conn *ctl;
-    struct err ctl_err;          /* transport; the session's has what the
-                                    peer says */
+    struct err ctl_err;          /* transport, that of joining lanes, too;
+                                    the session's has what the peer says */
     struct conn *lanes[WIRE_LANES_MAX];
     struct err lane_err[WIRE_LANES_MAX];
     struct bucket bucket;

@@ -81,20 +81,19 @@ static int join(struct source *src, struct conn *c, unsigned int lane,
     uint64_t caps;
     int rc;
 
-    /* While joining, failures go into the session's record. */
-    rc = peer_hello(&src->links, c, s->id, src->token, s->err, &theirs,
-                    &caps);
+    /* What the peer says on control counts more than what fails here. */
+    rc = peer_hello(&src->links, c, s->id, src->token, &src->ctl_err,
+                    &theirs, &caps);
     if ( !rc )
         rc = conn_expect(c, WIRE_JOINED, &rec);
     if ( !rc )
-        rc = wire_joined_decode(rec.body, rec.length, s->err, &joined);
+        rc = wire_joined_decode(rec.body, rec.length, &src->ctl_err, &joined);
+    if ( !rc && joined.lane != lane )
+        rc = err_set(&src->ctl_err, -EPROTO, "lane %u was joined as lane %u",
+                     lane, joined.lane);
     if ( rc )
         return rc;
-    if ( joined.lane != lane )
-        return err_set(s->err, -EPROTO, "lane %u was joined as lane %u",
-                       lane, joined.lane);
 
-    /* Then into its own: what the peer says on control counts more. */
     c->err = e;
     chan_set_err(c->chan, c->err);
 
@@ -107,14 +106,14 @@ int source_join_lanes(struct source *src)
     int rc;
 
     /* Commands take their time, and so do long links: all at once. */
-    rc = peer_open_lanes(&src->links, src->s.nr_lanes, src->s.err,
+    rc = peer_open_lanes(&src->links, src->s.nr_lanes, &src->ctl_err,
                          src->lanes);
     if ( !peer_is_command(&src->peer) )
         for ( i = 0; !rc && i < src->s.nr_lanes; i++ )
             rc = peer_hello_send(&src->links, src->lanes[i], src->s.id,
-                                 src->token, src->s.err);
+                                 src->token, &src->ctl_err);
     if ( !rc && src->s.postcopy )
-        rc = peer_open(&src->links, WIRE_FAULT, 0, src->s.err,
+        rc = peer_open(&src->links, WIRE_FAULT, 0, &src->ctl_err,
                        &src->faults);
     for ( i = 0; !rc && i < src->s.nr_lanes; i++ )
     {

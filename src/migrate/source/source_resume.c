@@ -188,6 +188,8 @@ static int resume(struct source *src)
             if ( !err_code(s->err) )
                 err_take(s->err, &quiet);
             if ( !err_code(s->err) )
+                err_take(s->err, &src->ctl_err);
+            if ( !err_code(s->err) )
                 err_set(s->err, rc, "%s", first.text);
             break;
         }
