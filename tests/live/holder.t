@@ -19,7 +19,11 @@ boot a w 'program=dirty size=24M rate=4M order=random fill=8M publish=50ms' 64 2
 # Of the receiver that runs: its child.
 holder_of() { pgrep -P "$1" -x xmig-holder; }
 left() { run "$at" "$XMIG" status --json | tr -d ' \n' | sed -nE 's/.*"remaining":([0-9]+).*/\1/p'; }
-below() { [ "$(left)" -gt 0 ] && [ "$(left)" -lt "$1" ]; }
+below() { # BYTES; nothing is known of what has not begun
+    local now
+    now=$(left)
+    [ "${now:-0}" -gt 0 ] && [ "$now" -lt "$1" ]
+}
 is_held() { run "$1" "$XMIG" status | grep -q held; }
 drains() { run "$1" "$XMIG" status | grep -q drain; }
 ended() { ! kill -0 "$1" 2>/dev/null; }
@@ -101,24 +105,43 @@ unset link_port
 # ---- by a command ------------------------------------------------------------------
 mkdir "$WORK/bin"
 cp "$TOP/tests/live/fake_ssh.py" "$WORK/bin/ssh"
-run $at env PATH="$WORK/bin:$PATH" SSH_WORK="$WORK" SSH_EMU="$EMU" \
-    SSH_PATH="$B/bin:$PATH" "$XMIG" migrate --postcopy --bandwidth 1 w $to \
-    >"$WORK/migrate.out" 2>&1 &
-sender=$!
-children+=("$sender")
-check 'by a command: it runs there' until_ok 60 below 60000000 || logs
-holder=$(pgrep -x xmig-holder | while read -r p; do
-    grep -qzx "XMIG_EMU=$WORK/$to" "/proc/$p/environ" && echo "$p"; done)
-check 'by a command: a holder waits' [ -n "$holder" ]
-kill -9 "$(ps -o ppid= "$holder")"
-until_ok 60 hurry
-sender_end
-same 'by a command: it moves' $status 0 || logs
-moves=$((moves + 1))
-dom=$(domid_of $to w)
-matches 'by a command: its memory is right' "$(right $to "$dom")" "resumes=$moves "
-check 'by a command: its holder has ended' until_ok 60 ended "$holder"
-t=$at at=$to to=$t
+# by_command WHAT [ENV=V...]: its receiver is killed while the guest runs there.
+by_command() {
+    local what=$1
+    shift
+    run $at env PATH="$WORK/bin:$PATH" SSH_WORK="$WORK" SSH_EMU="$EMU" \
+        SSH_PATH="$B/bin:$PATH" "$@" "$XMIG" migrate --postcopy --bandwidth 1 w $to \
+        >"$WORK/migrate.out" 2>&1 &
+    sender=$!
+    children+=("$sender")
+    check "$what: it runs there" until_ok 60 below 60000000 || logs
+    holder=$(pgrep -x xmig-holder | while read -r p; do
+        grep -qzx "XMIG_EMU=$WORK/$to" "/proc/$p/environ" && echo "$p"; done)
+    check "$what: a holder waits" [ -n "$holder" ]
+    kill -9 "$(ps -o ppid= "$holder")"
+}
+came_by_command() { # WHAT
+    until_ok 60 hurry
+    sender_end
+    same "$1: it moves" $status 0 || logs
+    moves=$((moves + 1))
+    dom=$(domid_of $to w)
+    matches "$1: its memory is right" "$(right $to "$dom")" "resumes=$moves "
+    check "$1: its holder has ended" until_ok 60 ended "$holder"
+    local t=$at
+    at=$to to=$t
+}
+by_command 'by a command'
+came_by_command 'by a command'
+# The source is back before the holder is: whom it comes to leaves the place to
+# the holder.  So it does when somebody else is still there.
+late='SSH_FAULT=evtchn nth=2 delay=3000'
+by_command 'a late holder' "$late"
+came_by_command 'a late holder'
+by_command 'its place is taken' "$late"
+check 'its place is taken: the holder asks who is there' "$TOP/tests/live/squat.py" \
+    "$(echo "$WORK/$to/xmig/attach/"*)" "$holder"
+came_by_command 'its place is taken'
 
 # ---- the source is told that nothing will come ---------------------------------------
 mkdir "$WORK/spill"

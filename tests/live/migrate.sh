@@ -75,7 +75,7 @@ migrate_bg() {
 }
 sender_end() { wait "$sender"; status=$?; }
 logs() {
-    diag "$(cat "$WORK/migrate.out" "$WORK/receive.out")"
+    diag "$(cat "$WORK/migrate.out" "$WORK/receive.out" 2>/dev/null)"
     [ ! -s "$WORK/link.err" ] || diag "$(cat "$WORK/link.err")"
 }
 figure() { # NAME: of migrate --json

@@ -22,7 +22,7 @@
 #include "recover.h"
 #include "serve_attach.h"
 
-/* The hypervisor learns of a process's death a moment after its children. */
+/* Others learn of a process's death a moment after its children. */
 #define DEATH_US    (20 * US_PER_S)
 #define LOOK_US     (10 * US_PER_MS)
 /* So often it may have been paused by who is dead now. */
@@ -43,6 +43,22 @@ static int take_ring(struct held *h, struct err *e)
     int rc;
 
     while ( (rc = hv_pager_take(h->pager, e)) == -EBUSY &&
+            !deadline_passed(until) )
+    {
+        err_reset(e);
+        cancel_poll(NULL, -1, 0, deadline_in(LOOK_US));
+    }
+
+    return rc;
+}
+
+/* Who listened in its place may not have let go yet. */
+static int take_name(struct held *h, struct serve_attach *at, struct err *e)
+{
+    uint64_t until = deadline_in(DEATH_US);
+    int rc;
+
+    while ( (rc = serve_attach_begin(at, h->sh->id, e)) == -EADDRINUSE &&
             !deadline_passed(until) )
     {
         err_reset(e);
@@ -196,7 +212,7 @@ static int serve_it(struct xmig *x, struct held *h)
     if ( !rc )
         rc = lost_connection(&c);
     if ( !rc )
-        rc = serve_attach_begin(&at, h->sh->id, sv.s.err);
+        rc = take_name(h, &at, sv.s.err);
     if ( !rc )
     {
         c->err = sv.s.err;

@@ -151,6 +151,19 @@ bool serve_has(struct server *sv, const uint8_t *id)
     return yes;
 }
 
+int serve_check_new(const struct server *sv, const uint8_t *id,
+                    struct err *e)
+{
+    struct journal *j;
+
+    if ( journal_open(sv->s.state_dir, id, JOURNAL_DESTINATION, NULL, &j) )
+        return 0;
+    journal_close(j);
+
+    return err_set(e, -EBUSY, "this migration has begun before, and who runs "
+                   "it here takes no connection now");
+}
+
 int serve_migration(struct server *sv, struct conn *c, const uint8_t *id,
                     const char *peer, uint64_t caps, serve_run_fn *run,
                     void *data)
@@ -220,6 +233,9 @@ static int serve_control(struct server *sv, struct conn *c,
         put(sv, m);
         return rc;
     }
+    rc = serve_check_new(sv, h->id, c->err);
+    if ( rc )
+        return rc;
 
     return serve_migration(sv, c, h->id, peer, caps, run_new, NULL);
 }

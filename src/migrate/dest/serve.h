@@ -42,6 +42,12 @@ void serve_done(struct server *sv);
 /* Does it run here? */
 bool serve_has(struct server *sv, const uint8_t *id);
 /*
+ * -EBUSY: it has a journal, so it is not new: another process runs it, or is
+ * just taking over from one that has died, or it has ended.
+ */
+int serve_check_new(const struct server *sv, const uint8_t *id,
+                    struct err *e);
+/*
  * Run a migration that is not here yet, in the thread of its control
  * connection c, by run(); its failure has been logged.  Not 0: it has not
  * been run, and c's error says why.

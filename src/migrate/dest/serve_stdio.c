@@ -62,7 +62,10 @@ static int receive(struct stdio *io, struct chan *chan, const uint8_t *id)
 
     attach_tidy(s->state_dir);
     recover_destinations(s);
-    rc = serve_attach_begin(&io->attach, id, s->err);
+    /* Its connections are not ours to take. */
+    rc = serve_check_new(&io->sv, id, s->err);
+    if ( !rc )
+        rc = serve_attach_begin(&io->attach, id, s->err);
     if ( rc )
     {
         refuse(s, chan);
