@@ -125,7 +125,9 @@ start_for() {
         guest_cfg >"$work/$bench.cfg"
         empty_cfg >"$work/empty.cfg"
         for host in "$A" "$Z"; do
-            xmig-emu start --memory $((mib + 256)) "$host" || fail "no host"
+            # shellcheck disable=SC2086 # an option or none
+            xmig-emu start --memory $((mib + 256)) $untouched "$host" ||
+                fail "no host"
         done
     fi
     if [ -n "$raw" ]; then
