@@ -139,5 +139,18 @@ if "$top/tests/run.sh" -b "$work" >/dev/null; then
 else
     echo "ok $count - nothing_run_is_a_failure"
 fi
+count=$((count + 1))
+XMIG_TEST_MARK=theirs sleep 60 &
+theirs=$!
+end() { XMIG_TEST_MARK=$1 bash -c ". '$top/tests/tap.sh'; end_ours $theirs"; }
+# Until it has become another program it has our environment.
+until grep -qzs theirs "/proc/$theirs/environ"; do sleep 0.01; done
+if end ours; kill -0 $theirs && { end theirs; ! wait $theirs; }; then
+    echo "ok $count - a_test_ends_none_of_another"
+else
+    failed=$((failed + 1))
+    echo "not ok $count - a_test_ends_none_of_another"
+    kill $theirs 2>/dev/null
+fi
 echo "1..$count"
 [ $failed -eq 0 ]

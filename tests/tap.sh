@@ -79,3 +79,14 @@ eventually() {
     done
     return 0
 }
+# end_ours PID...: those that are this test's.  The number of a process that
+# has ended may be another test's by then: run.sh has marked ours.
+end_ours() {
+    local p
+    for p; do
+        [ -z "${XMIG_TEST_MARK-}" ] ||
+            grep -qzsxF "XMIG_TEST_MARK=$XMIG_TEST_MARK" "/proc/$p/environ" ||
+            continue
+        kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
+    done
+}

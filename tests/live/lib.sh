@@ -25,13 +25,11 @@ WORK=$(mktemp -d /tmp/xh.XXXXXX)
 hosts=() children=()
 
 cleanup() {
-    local h p rc=$?
+    local h rc=$?
     trap - EXIT
     # Not a child that is killed before it has become another program.
     [ "$BASHPID" = $$ ] || exit $rc
-    for p in "${children[@]}"; do
-        kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
-    done
+    end_ours "${children[@]}"
     for h in "${hosts[@]}"; do
         "$EMU" stop "$WORK/$h" >&2 || rc=1
     done

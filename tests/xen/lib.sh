@@ -57,9 +57,7 @@ cleanup() {
     local rc=$? p
     trap - EXIT
     [ "$BASHPID" = $$ ] || exit $rc
-    for p in "${children[@]}"; do
-        kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
-    done
+    end_ours "${children[@]}"
     if [ -z "${XEN_LAB-}" ] && [ $rc -ne 0 ] && [ $rc -ne 77 ]; then
         for p in "$XMIG_LAB"/[A-Z]; do
             [ -e "$p/console" ] && diag "$(state_of "$(basename "$p")")"
