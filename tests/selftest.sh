@@ -144,7 +144,7 @@ XMIG_TEST_MARK=theirs sleep 60 &
 theirs=$!
 end() { XMIG_TEST_MARK=$1 bash -c ". '$top/tests/tap.sh'; end_ours $theirs"; }
 # Until it has become another program it has our environment.
-until grep -qzs theirs "/proc/$theirs/environ"; do sleep 0.01; done
+until grep -qzs theirs "/proc/$theirs/environ"; do :; done
 if end ours; kill -0 $theirs && { end theirs; ! wait $theirs; }; then
     echo "ok $count - a_test_ends_none_of_another"
 else

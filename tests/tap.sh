@@ -79,6 +79,7 @@ eventually() {
     done
     return 0
 }
+
 # end_ours PID...: those that are this test's.  The number of a process that
 # has ended may be another test's by then: run.sh has marked ours.
 end_ours() {

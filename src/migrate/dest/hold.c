@@ -37,33 +37,38 @@ struct held
 
 /* ---- Taking over -------------------------------------------------------- */
 
+/* What the dead process had is still taken: try once more?  After a while. */
+static bool once_more(uint64_t until, struct err *e)
+{
+    if ( deadline_passed(until) )
+        return false;
+    err_reset(e);
+    cancel_poll(NULL, -1, 0, deadline_in(LOOK_US));
+
+    return true;
+}
+
 static int take_ring(struct held *h, struct err *e)
 {
     uint64_t until = deadline_in(DEATH_US);
     int rc;
 
-    while ( (rc = hv_pager_take(h->pager, e)) == -EBUSY &&
-            !deadline_passed(until) )
-    {
-        err_reset(e);
-        cancel_poll(NULL, -1, 0, deadline_in(LOOK_US));
-    }
+    do
+        rc = hv_pager_take(h->pager, e);
+    while ( rc == -EBUSY && once_more(until, e) );
 
     return rc;
 }
 
-/* Who listened in its place may not have let go yet. */
+/* Where connections for it are handed over. */
 static int take_name(struct held *h, struct serve_attach *at, struct err *e)
 {
     uint64_t until = deadline_in(DEATH_US);
     int rc;
 
-    while ( (rc = serve_attach_begin(at, h->sh->id, e)) == -EADDRINUSE &&
-            !deadline_passed(until) )
-    {
-        err_reset(e);
-        cancel_poll(NULL, -1, 0, deadline_in(LOOK_US));
-    }
+    do
+        rc = serve_attach_begin(at, h->sh->id, e);
+    while ( rc == -EADDRINUSE && once_more(until, e) );
 
     return rc;
 }
