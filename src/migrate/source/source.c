@@ -367,6 +367,12 @@ static const char *manager_of(const struct source *src)
     return src->desc.config ? src->s.toolstack->hooks->name : NULL;
 }
 
+/* Of us without a round trip in it: 0 would say that nobody knows. */
+static uint64_t beyond(uint64_t us, uint64_t rtt_us)
+{
+    return us > rtt_us ? us - rtt_us : 1;
+}
+
 /* For the next one to be predicted by. */
 static void note_pause(struct source *src, const struct xmig_stats *st)
 {
@@ -378,8 +384,8 @@ static void note_pause(struct source *src, const struct xmig_stats *st)
      * waited for, too. */
     if ( !src->s.split && !src->ctl_broken )
     {
-        m.state_us = st->state_us > rtt_us ? st->state_us - rtt_us : 0;
-        m.commit_us = commit_us > rtt_us ? commit_us - rtt_us : 0;
+        m.state_us = beyond(st->state_us, rtt_us);
+        m.commit_us = beyond(commit_us, rtt_us);
     }
     pause_memo_write(src->s.store, manager_of(src), &m);
 }
