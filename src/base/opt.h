@@ -61,6 +61,7 @@ struct optset;
  *   recover-timeout   ms     patience in asking for the outcome
  *   timeout           s      whole live phase, 0 = none
  *   timeout-action           what then: enum opt_timeout_action
+ *   early-go                 enum opt_early_go
  *   postcopy                 enum opt_postcopy
  *   prepaging         bool   push around the last faults
  *   fault-neighbours  pages  that come along with one, at most
@@ -90,6 +91,13 @@ enum opt_postcopy
     OPT_POSTCOPY_READY,          /* when asked to, or by timeout-action */
     OPT_POSTCOPY_AFTER,          /* after rounds of pre-copy */
     OPT_POSTCOPY_NOW,            /* no page before */
+};
+
+enum opt_early_go
+{
+    OPT_EARLY_GO_AUTO,           /* on a long link */
+    OPT_EARLY_GO_OFF,
+    OPT_EARLY_GO_ON,
 };
 
 enum opt_faults

@@ -16,6 +16,11 @@ static const char *const opt_postcopies[] = {
     [OPT_POSTCOPY_AFTER] = "after-precopy", [OPT_POSTCOPY_NOW] = "now", NULL,
 };
 
+static const char *const opt_early_gos[] = {
+    [OPT_EARLY_GO_AUTO] = "auto", [OPT_EARLY_GO_OFF] = "off",
+    [OPT_EARLY_GO_ON] = "on", NULL,
+};
+
 static const char *const opt_faults[] = {
     [OPT_FAULTS_PAGING] = "paging", [OPT_FAULTS_ACCESS] = "access", NULL,
 };
@@ -56,6 +61,10 @@ const struct opt_row opt_engine_rows[] = {
       .choices = opt_timeout_actions, .def = OPT_TIMEOUT_ABORT,
       .help = "abort: give up; suspend: switch over at any price; postcopy: "
               "let the rest follow" },
+    { .key = "early-go", .unit = "", .type = OPT_CHOICE,
+      .choices = opt_early_gos, .def = OPT_EARLY_GO_AUTO,
+      .help = "let the destination start when it has all, without asking "
+              "back first; auto: on long links" },
     { .key = "postcopy", .unit = "", .type = OPT_CHOICE,
       .choices = opt_postcopies, .def = OPT_POSTCOPY_OFF,
       .help = "run at the destination before all memory is there" },

@@ -150,6 +150,7 @@ int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
 #define WIRE_CAP_FILL      (1u << 9)
 #define WIRE_CAP_BYE       (1u << 10) /* BYE is answered with BYE */
 #define WIRE_CAP_ACCESS    (1u << 11) /* WIRE_DOMAIN_ACCESS is known */
+#define WIRE_CAP_EARLY_GO  (1u << 12) /* WIRE_ROUND_EARLY_GO is known */
 
 /* Name of a capability's bit number, "bit 12" for one unknown. */
 const char *wire_cap_name(unsigned int bit, char buf[16]);
@@ -363,7 +364,8 @@ struct wire_joined
     uint16_t reserved[3];
 };
 
-#define WIRE_ROUND_LAST 1u
+#define WIRE_ROUND_LAST     1u
+#define WIRE_ROUND_EARLY_GO 2u   /* of the last: GO comes behind STATE_END */
 
 struct wire_round
 {

@@ -89,9 +89,11 @@ int wire_round_decode(const void *body, size_t len, struct err *e,
     rc = wire_want_len("ROUND", len, 24, e);
     if ( rc )
         return rc;
-    if ( wire_get32(p + 4) & ~WIRE_ROUND_LAST )
+    if ( wire_get32(p + 4) & ~(WIRE_ROUND_LAST | WIRE_ROUND_EARLY_GO) )
         return err_set(e, -EPROTO, "ROUND: unknown flags %#x",
                        wire_get32(p + 4));
+    if ( wire_get32(p + 4) == WIRE_ROUND_EARLY_GO )
+        return err_set(e, -EPROTO, "ROUND: early GO, but not the last");
     ret->round = wire_get32(p);
     ret->flags = wire_get32(p + 4);
     ret->pages = wire_get64(p + 8);

@@ -383,6 +383,24 @@ evil 'GO before READY' 'GO out of turn' "${ARMED[@]}" go
 evil 'GO without ARM' 'GO out of turn' "${ROUND[@]}" next round:last lane:0 roundend \
     ctl tsc context stateend ready? go
 evil 'an ERROR' '' "${READY[@]}" error
+evil 'early GO that was not agreed on' 'early GO was not agreed' \
+    "${ARMED[@]}" next 'round:last,early'
+EARLY=(hello:caps=0x1007 "${ARMED[@]:1}" next)
+evil 'early GO, announced in the middle' 'early GO, but not the last' \
+    "${EARLY[@]}" round:early
+EARLY+=('round:last,early')
+evil 'early GO before the state' 'GO out of turn' "${EARLY[@]}" tsc context go
+evil 'early GO without ARM' 'GO out of turn' hello:caps=0x1007 "${ROUND[@]:1}" \
+    next 'round:last,early' lane:0 roundend ctl tsc context stateend go
+evil 'early GO, and a lane that brings nothing more' 'silent' \
+    "${EARLY[@]}" tsc context stateend go
+evil 'early GO, and a lane that is gone' 'closed|reset' \
+    "${EARLY[@]}" tsc context stateend go droplanes
+evil 'early GO, and pages that are missing' 'received' \
+    "${EARLY[@]}" tsc context stateend:populated=1 go lane:0 roundend
+evil 'early GO, and an ERROR in place of it' '' \
+    "${EARLY[@]}" lane:0 roundend ctl tsc context stateend ready? error
+EARLY+=(tsc context stateend go lane:0 roundend ctl)
 
 # Every record where it does not belong.
 for at in HELLO JOINED READY; do
@@ -408,10 +426,10 @@ evil 'lanes gone' '' "${ROUND[@]}" droplanes
 evil 'reads nothing' '' "${JOINED[@]}" lane:0 flood:roundend
 
 # ---- GO, and what is not the guest
-evil_go() { # WHAT WORD...: the guest of zeros starts, and is not waited for
+evil_go() { # WHAT WORD...: behind GO; the guest of zeros starts, and is not waited for
     local what=$1
     shift
-    run a "$PEER" source "$port" "$dom" "${READY[@]}" go "$@" >"$WORK/evil.out" 2>&1
+    run a "$PEER" source "$port" "$dom" "${GO[@]}" "$@" >"$WORK/evil.out" 2>&1
     started() { [ "$(domains b)" = evil ]; }
     check "$what: it is here" eventually 10 started || diag "$(cat "$WORK/evil.out")"
     run b "$XMIG" recover >/dev/null 2>&1
@@ -420,9 +438,14 @@ evil_go() { # WHAT WORD...: the guest of zeros starts, and is not waited for
     rm -f "$WORK/b/xmig/"*.*
     check "$what: the receiver serves on" alive
 }
+GO=("${READY[@]}" go)
 evil_go 'GO twice' running? go drop
 evil_go 'gone after GO' halfclose
 evil_go 'pages after GO' running? lane:0 pages drop
+GO=("${EARLY[@]}")
+evil_go 'early GO' ready? running? drop
+evil_go 'early GO twice' ready? running? go drop
+evil_go 'gone after early GO' halfclose
 check 'nothing else is left' eventually 5 bare b || diag "$left"
 
 evil 'GO lost with the connection' '' "${READY[@]}" go:!cut=8 drop
@@ -489,11 +512,10 @@ fake() {
     eventually 20 grep -q ^port: "$WORK/fake.out" || bail 'no fake'
     fake_port=$(sed -n 's/^port: //p' "$WORK/fake.out")
 }
-migrate_to() { # PORT [OPTION...]: sets status
-    local to=$1
-    shift
-    run a "$XMIG" migrate w "127.0.0.1:$to" --io-timeout $PATIENCE \
-        --recover-timeout 0 --connect-timeout 2s "$@" >"$WORK/migrate.out" 2>&1
+migrate_opts=()
+migrate_to() { # PORT: sets status
+    run a "$XMIG" migrate w "127.0.0.1:$1" --io-timeout $PATIENCE \
+        --recover-timeout 0 --connect-timeout 2s "${migrate_opts[@]}" >"$WORK/migrate.out" 2>&1
     status=$?
     kill $fake 2>/dev/null
     wait $fake
@@ -606,6 +628,26 @@ doubt 'no such outcome' until:GO drop answer:outcome=9 until:BYE
 doubt 'two boot ids' until:GO drop answer:outcome=1,boot=5 until:BYE
 doubt 'an answer with escape sequences' until:GO drop \
     "answer:outcome=2,text=$(printf 'x\e[2J')" until:BYE
+
+# Where GO goes with the state, doubt begins there.
+migrate_opts=(--early-go on)
+AGREES=(until:HELLO hello:caps=4103)
+liar 'early GO: READY for the round' 'READY before its time' \
+    "${AGREES[@]}" until:ARM armed ready until:GO
+liar 'early GO: REFUSED for the round' 'REFUSED before its time' \
+    "${AGREES[@]}" until:ARM refused until:GO
+liar 'early GO: REFUSED for the state' 'had given up: no longer' \
+    "${AGREES[@]}" until:STATE,2 refused until:BYE
+liar 'early GO: REFUSED' 'had given up: no longer' \
+    "${AGREES[@]}" until:GO refused until:BYE
+liar 'early GO: gone, but it says ABANDONED' '.' \
+    "${AGREES[@]}" until:STATE_END drop answer:outcome=2 until:BYE
+doubt 'early GO: silent' "${AGREES[@]}" until:STATE_END hang
+doubt 'early GO: gone' "${AGREES[@]}" until:STATE_END close
+doubt 'early GO: an ERROR, which is no decision' "${AGREES[@]}" until:GO error close
+doubt 'early GO: RUNNING before READY' "${AGREES[@]}" until:STATE_END running close
+doubt 'early GO: READY twice' "${AGREES[@]}" until:STATE_END ready ready close
+migrate_opts=()
 
 # Two at once.
 receive

@@ -178,5 +178,11 @@ while read -r state cancel s d sh dh cut <&3; do
     try "$state" source-host "$sh"
     try "$state" destination-host "$dh"
 done 3<"$WORK/states"
+# GO has come, and waits for the state to be in place: who asks meanwhile has
+# it abandoned, and if nobody is left to ask it runs there.
+try early source source
+try early destination source
+try early link source
+try early source-host destination
 check "$nr_states states" [ "$nr_states" -ge 9 ]
 done_testing

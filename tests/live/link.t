@@ -105,6 +105,7 @@ lanes=$(grep -oE 'round trip [0-9]+ us: [0-9]+ lanes, send buffers of [0-9]+' "$
 matches "it saw the long line and took larger buffers ($lanes)" "$lanes" \
     'us: 1 lanes, send buffers of [1-9]' || logs
 check 'some pages went twice' [ "$(figure dirty-sync-count)" -ge 2 ]
+check 'and GO went with the state' grep -q 'GO will go with the state' "$WORK/migrate.out"
 
 # In a round trip the guest dirties 1 MiB. Rounds that wait for no answer leave
 # less.

@@ -54,6 +54,10 @@ reach() {
         x a set max-iters=1 ;;
     switchover) begin "$slow_context" ;;
     commit) begin "$slow_start" ;;
+    early)  # of commit: GO has left, and the state is not in place there
+        begin "$slow_context" --early-go on
+        until_ok 20 state_is b switchover
+        set -- commit "$2" ;;
     drain) begin '' --postcopy --bandwidth 1 ;;
     held)
         by_link=1 begin '' --postcopy --bandwidth 1

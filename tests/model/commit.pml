@@ -50,6 +50,10 @@ chan to_s = [3] of { mtype:msg };
 bool cut, s_closed, d_closed;
 bool s_lost, d_lost;             /* what S, D sent was lost: so is the rest */
 
+/* S sends GO with the state, and D takes it when it has all. */
+bool early;
+bool complete;                   /* the lanes have brought it, too */
+
 /* ---- What really happened, which nobody can ask ------------------------- */
 
 bool d_ran;                      /* the guest ran an instruction at D */
@@ -82,6 +86,7 @@ inline d_runs()
         d_dom = RUNS;
         d_ran = true;
         assert(s_dom != RUNS);
+        assert(complete);
         assert(!s_resumed)
     }
 }
@@ -271,18 +276,23 @@ proctype Source()
         fi;
         s_send(STATE);
         if
-        :: to_s?m ->
+        :: early -> skip
+        :: !early ->
             if
-            :: m == READY -> skip
-            :: else -> goto roll_back
+            :: to_s?m ->
+                if
+                :: m == READY -> skip
+                :: else -> goto roll_back
+                fi
+            :: cut || d_closed -> goto roll_back
             fi
-        :: cut || d_closed -> goto roll_back
         fi;
 
         s_send(GO);
-        if
+await:  if
         :: to_s?m ->
             if
+            :: m == READY -> assert(early); goto await
             :: m == RUNNING -> goto finish
             :: m == REFUSED -> goto roll_back
             :: m == ERROR -> skip
@@ -430,7 +440,7 @@ inline d_dies()
 proctype Destination()
 {
     mtype:msg m;
-    bool may_start, gave_up;
+    bool may_start, gave_up, state, go;
 
     {
         atomic { d_j = PREPARING; d_sync() };
@@ -447,12 +457,23 @@ proctype Destination()
 #endif
                 may_start = true;
                 d_send(ARMED)
-            :: m == STATE -> d_send(READY)
+            :: m == STATE ->
+                if
+                :: state = true
+                :: goto abandon              /* it can't be set */
+                fi
+#ifdef MUT_STARTED_WITHOUT_ALL
             :: m == GO -> break
+#else
+            :: m == GO -> assert(early || complete); go = true
+#endif
             :: m == ERROR -> gave_up = true; goto abandon
             :: m == BYE -> assert(false)
             fi
-        :: cut || s_closed -> goto abandon
+        :: state && !complete -> complete = true; d_send(READY)
+        :: go && complete -> break
+        /* With GO it waits for the lanes alone. */
+        :: (cut || s_closed) && !(go && complete) -> goto abandon
         :: d_j == ABANDONED -> goto abandon     /* a question stopped us */
         od;
 
@@ -497,7 +518,10 @@ proctype Destination()
 refuse: d_send(REFUSED);
 abandon:
         d_decide_abandoned();
-        d_send(ERROR);
+        if
+        :: early && may_start -> d_send(REFUSED)     /* GO may be under way */
+        :: else -> d_send(ERROR)
+        fi;
         if
         :: d_dom == PAUSED -> d_dom = GONE
         :: else -> skip
@@ -574,6 +598,10 @@ active proctype World()
     byte asks = 1;
 
     atomic {
+        if
+        :: early = true
+        :: skip
+        fi;
         s_busy = true;
         d_busy = true;
         run Source();

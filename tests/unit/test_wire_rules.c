@@ -407,8 +407,12 @@ static void small_ones_are_judged(void **state)
     put16(0, 16);
     assert_refused(wire_joined_decode(b, 8, &e, &j), "lane 16");
     memset(b, 0, 64);
-    put32(4, 2);
+    put32(4, 4);
     assert_refused(wire_round_decode(b, 24, &e, &r), "flags");
+    put32(4, 2);
+    assert_refused(wire_round_decode(b, 24, &e, &r), "not the last");
+    put32(4, 3);
+    assert_int_equal(wire_round_decode(b, 24, &e, &r), 0);
     memset(b, 0, 64);
     assert_refused(wire_round_end_decode(b, 16, &e, &re), "0 lanes");
     put32(4, 17);
@@ -585,7 +589,8 @@ static void capabilities_have_names(void **state)
 
     (void)state;
     assert_string_equal(wire_cap_name(3, text), "post-copy");
-    assert_string_equal(wire_cap_name(12, text), "bit 12");
+    assert_string_equal(wire_cap_name(12, text), "early-go");
+    assert_string_equal(wire_cap_name(40, text), "bit 40");
 }
 
 int main(void)

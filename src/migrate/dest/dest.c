@@ -147,28 +147,68 @@ void dest_bye(struct dest *d)
 
 /* ---- Control records ---------------------------------------------------- */
 
+/* Of all connections; begins zeroed. */
+struct silence
+{
+    uint64_t heard, since_us;
+};
+
+static int check_silence(struct dest *d, struct silence *quiet)
+{
+    uint64_t patience_us = opt_u64(d->s.opts, NULL, "io-timeout");
+    uint64_t heard = bytes_heard(d), now_us = clock_now_us();
+
+    if ( heard != quiet->heard )
+        *quiet = (struct silence){ heard, now_us };
+    else if ( now_us - quiet->since_us > patience_us )
+        return err_set(&d->err, -ETIMEDOUT, "%s: the source has been silent "
+                       "for %lu ms", chan_name(d->ctl->chan),
+                       (unsigned long)(patience_us / US_PER_MS));
+
+    return 0;
+}
+
 /* Wait for the next control record, as long as anything moves on any of the
  * connections. */
 static int await_record(struct dest *d)
 {
-    uint64_t patience_us = opt_u64(d->s.opts, NULL, "io-timeout");
-    uint64_t heard = bytes_heard(d), since_us = clock_now_us(), sum;
+    struct silence quiet = { 0 };
     int rc;
 
-    for ( ; ; )
-    {
+    do {
         rc = chan_wait_readable(d->ctl->chan, deadline_in(LOOK_US));
         if ( rc != -ETIMEDOUT )
             return rc;
-        sum = bytes_heard(d);
-        if ( sum != heard )
-            since_us = clock_now_us();
-        else if ( clock_now_us() - since_us > patience_us )
-            return err_set(&d->err, -ETIMEDOUT, "%s: the source has been "
-                           "silent for %lu ms", chan_name(d->ctl->chan),
-                           (unsigned long)(patience_us / US_PER_MS));
-        heard = sum;
+        rc = check_silence(d, &quiet);
+    } while ( !rc );
+
+    return rc;
+}
+
+/* GO came with the state: the lanes bring what is missing, or fail.  Whether
+ * the source can still be heard on control does not matter any more. */
+static int await_complete(struct dest *d)
+{
+    struct silence quiet = { 0 };
+    bool complete = false;
+    struct timespec t;
+    int rc = 0;
+
+    while ( !rc && !complete )
+    {
+        t = deadline_abs_ts(deadline_in(LOOK_US));
+        pthread_mutex_lock(&d->lock);
+        if ( !d->ready_sent && !cancel_check(&d->stop) )
+            pthread_cond_clockwait(&d->cond, &d->lock, CLOCK_MONOTONIC, &t);
+        complete = d->ready_sent;
+        pthread_mutex_unlock(&d->lock);
+        if ( !complete )
+            rc = cancel_check(&d->stop);
+        if ( !complete && !rc )
+            rc = check_silence(d, &quiet);
     }
+
+    return rc;
 }
 
 int dest_take_error(struct dest *d, const struct wire_record *rec)
@@ -187,7 +227,11 @@ static int take_round(struct dest *d, const struct wire_record *rec)
     if ( rc )
         return rc;
     pthread_mutex_lock(&d->lock);
-    if ( d->last_known )
+    if ( (r.flags & WIRE_ROUND_EARLY_GO) &&
+         !(d->s.caps & WIRE_CAP_EARLY_GO) )
+        rc = err_set(&d->err, -EPROTO, "ROUND %u: early GO was not agreed",
+                     r.round);
+    else if ( d->last_known )
         rc = err_set(&d->err, -EPROTO, "ROUND %u after the last one",
                      r.round);
     else if ( r.round != d->next_round )
@@ -197,6 +241,7 @@ static int take_round(struct dest *d, const struct wire_record *rec)
     {
         d->last_round = r.round;
         d->last_known = true;
+        d->early_go = r.flags & WIRE_ROUND_EARLY_GO;
     }
     pthread_mutex_unlock(&d->lock);
     d->next_round++;
@@ -264,32 +309,8 @@ static int unpause(struct dest *d)
     }
 }
 
-static int send_refused(struct dest *d)
-{
-    struct wire_error r = { .code = ECANCELED };
-    struct xmig_error rec;
-    uint8_t buf[16 + WIRE_TEXT_MAX];
-    size_t len;
-    int rc;
-
-    err_copy(&d->err, &rec);
-    if ( rec.code )
-        r.code = -rec.code;
-    snprintf(r.text, sizeof(r.text), "%s", rec.code ? rec.text
-                                                    : "it was abandoned");
-    rc = wire_refused_encode(&r, buf, sizeof(buf), &len);
-    if ( !rc )
-    {
-        pthread_mutex_lock(&d->lock);
-        rc = conn_send(d->ctl, WIRE_REFUSED, buf, len);
-        pthread_mutex_unlock(&d->lock);
-    }
-
-    return rc;
-}
-
-/* GO: the point of no return is the record, not the unpause. */
-static int take_go(struct dest *d)
+/* The point of no return is the record, not the unpause. */
+static int start(struct dest *d)
 {
     bool split = d->split && !pageset_empty(dest_split_set(d));
     enum journal_state state = split ? JOURNAL_SPLIT : JOURNAL_STARTED;
@@ -298,8 +319,6 @@ static int take_go(struct dest *d)
     uint64_t begin_us = clock_now_us();
     int rc;
 
-    if ( !d->may_start || !d->ready_sent )
-        return err_set(&d->err, -EPROTO, "GO out of turn");
     rc = state_set(&d->s.state, &d->err, STATE_COMMIT);
     if ( !rc && split )
         rc = dest_split_await_first(d);
@@ -308,11 +327,7 @@ static int take_go(struct dest *d)
     if ( rc )
         return rc;
     if ( decided != state )
-    {
-        err_set(&d->err, -ECANCELED, "it was abandoned");
-        send_refused(d);
-        return -ECANCELED;
-    }
+        return err_set(&d->err, -ECANCELED, "it was abandoned");
 
     pthread_mutex_lock(&d->lock);
     d->draining = split;
@@ -334,6 +349,19 @@ static int take_go(struct dest *d)
     journal_sync(d->journal, NULL);
 
     return rc;
+}
+
+static int take_go(struct dest *d)
+{
+    int rc;
+
+    if ( !d->may_start || !(d->early_go ? d->state_complete
+                                        : d->ready_sent) )
+        return err_set(&d->err, -EPROTO, "GO out of turn");
+    d->go = true;
+    rc = await_complete(d);
+
+    return rc ? rc : start(d);
 }
 
 /* ---- All of it ---------------------------------------------------------- */

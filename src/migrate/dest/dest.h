@@ -57,6 +57,7 @@ struct dest
     bool destroyed;              /* ... came, as somebody destroyed it */
     uint32_t next_round;         /* of the next ROUND */
     bool context_set;
+    bool go;                     /* it has come */
     bool source_gave_up;         /* it said so, so GO was never sent */
 
     /* set before any lane joins, then read-only */
@@ -72,6 +73,7 @@ struct dest
     uint32_t rounds;             /* ended on every lane */
     bool last_known;
     uint32_t last_round;
+    bool early_go;               /* GO comes, or has come, before READY */
     bool state_complete;         /* STATE_END was read, all is set */
     uint64_t populated;          /* STATE_END's */
     bool ready_sent;

@@ -153,11 +153,42 @@ static void drain(struct chan *c)
         ;
 }
 
+/* REFUSED says that it never runs here, which ERROR does not. */
+static int say_refused(struct dest *d, const struct xmig_error *why)
+{
+    struct wire_error r = { .code = (uint32_t)-why->code };
+    uint8_t buf[16 + WIRE_TEXT_MAX];
+    size_t len;
+    int rc;
+
+    snprintf(r.text, sizeof(r.text), "%s", why->text);
+    rc = wire_refused_encode(&r, buf, sizeof(buf), &len);
+
+    return rc ? rc : conn_send(d->ctl, WIRE_REFUSED, buf, len);
+}
+
+/* At once, so that the guest need not wait for the tidying up. */
+static void tell_source(struct dest *d, bool never)
+{
+    struct pollfd pfd = { .fd = chan_fd(d->ctl->chan), .events = POLLIN };
+    struct xmig_error rec;
+
+    chan_set_cancel(d->ctl->chan, NULL);
+    chan_set_deadline(d->ctl->chan, deadline_in(US_PER_S));
+    err_copy(&d->err, &rec);
+    pthread_mutex_lock(&d->lock);
+    if ( poll(&pfd, 1, 0) > 0 && pfd.revents & (POLLHUP | POLLERR) )
+        ;
+    else if ( never && (d->go || d->early_go) && !d->source_gave_up )
+        say_refused(d, &rec);
+    else
+        conn_send_error(d->ctl, rec.code, XMIG_GUEST_AT_SOURCE, rec.text);
+    pthread_mutex_unlock(&d->lock);
+}
+
 void dest_abandon(struct dest *d, int rc)
 {
-    enum journal_state decided;
-    struct xmig_error rec;
-    struct pollfd pfd = { .fd = chan_fd(d->ctl->chan), .events = POLLIN };
+    enum journal_state decided = JOURNAL_PREPARING;
 
     rc = build_explain(&d->build, rc);
     session_fail(&d->s, rc);
@@ -169,14 +200,7 @@ void dest_abandon(struct dest *d, int rc)
     if ( d->journal )
         journal_decide(d->journal, JOURNAL_ABANDONED, d->may_start, NULL,
                        &decided);
-    /* Now, so that the guest need not wait for the tidying up. */
-    chan_set_cancel(d->ctl->chan, NULL);
-    chan_set_deadline(d->ctl->chan, deadline_in(US_PER_S));
-    err_copy(&d->err, &rec);
-    pthread_mutex_lock(&d->lock);
-    if ( !(poll(&pfd, 1, 0) > 0 && pfd.revents & (POLLHUP | POLLERR)) )
-        conn_send_error(d->ctl, rec.code, XMIG_GUEST_AT_SOURCE, rec.text);
-    pthread_mutex_unlock(&d->lock);
+    tell_source(d, decided == JOURNAL_ABANDONED);
 
     dest_end_lanes(d);
     dest_split_free(d);
@@ -192,7 +216,7 @@ void dest_abandon(struct dest *d, int rc)
     if ( d->journal && (!d->may_start || d->source_gave_up) )
         journal_remove(d->journal, NULL);
     pthread_mutex_lock(&d->lock);
-    d->settled = !d->ready_sent || d->source_gave_up;
+    d->settled = !(d->ready_sent || d->early_go) || d->source_gave_up;
     pthread_mutex_unlock(&d->lock);
     owner_set(&d->err, XMIG_GUEST_AT_SOURCE);
     stats_end(&d->stats);

@@ -73,6 +73,7 @@ int dest_maybe_ready(struct dest *d)
 {
     int64_t received = 0;
     unsigned int i;
+    int rc;
 
     if ( d->ready_sent || !d->state_complete || !d->last_known ||
          d->rounds <= d->last_round )
@@ -85,8 +86,10 @@ int dest_maybe_ready(struct dest *d)
                        "received, %lu are populated at the source",
                        (long)received, (unsigned long)d->populated);
     d->ready_sent = true;
+    rc = conn_send_empty(d->ctl, WIRE_READY);
 
-    return conn_send_empty(d->ctl, WIRE_READY);
+    /* Who sends GO with the state need not hear it. */
+    return d->early_go ? 0 : rc;
 }
 
 void dest_lane_drained(struct dest *d)
@@ -366,10 +369,23 @@ static void open_window(struct inlane *l)
     chan_tune(chan_fd(l->conn->chan), &t);
 }
 
+/* The lane has brought all that there will be, and GO needs nobody at the
+ * other end any more. */
+static bool is_through(struct dest *d, unsigned int lane)
+{
+    bool yes;
+
+    pthread_mutex_lock(&d->lock);
+    yes = d->early_go && !d->split && d->lanes[lane].rounds > d->last_round;
+    pthread_mutex_unlock(&d->lock);
+
+    return yes;
+}
+
 int dest_lane(struct dest *d, struct conn *c, unsigned int lane)
 {
     struct inlane l = { .d = d, .conn = c, .lane = lane };
-    bool gone;
+    bool moot;
     int rc;
 
     rc = join(d, c, lane);
@@ -407,11 +423,12 @@ int dest_lane(struct dest *d, struct conn *c, unsigned int lane)
     free(l.buf);
     /* The first to fail knows why; the others are stopped by it.  Of a lost
      * connection the other end may have spoken on control. */
-    gone = d->split && d->draining && dest_split_gone(d);
+    moot = (d->split && d->draining && dest_split_gone(d)) ||
+           is_through(d, lane);
     if ( rc != -ENODATA && rc != -ECONNRESET && rc != -EPIPE &&
-         !cancel_check(&d->stop) && !gone )
+         !cancel_check(&d->stop) && !moot )
         err_take(&d->err, &d->lanes[lane].err);
-    if ( rc && !gone )
+    if ( rc && !moot )
         session_fail(&d->s, rc);
     pthread_mutex_lock(&d->lock);
     d->lanes[lane].conn = NULL;

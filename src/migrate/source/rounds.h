@@ -44,6 +44,7 @@ struct rounds
     void *data;                  /* of peer */
     uint64_t rtt_us;             /* one question and its answer, 0 = not
                                     known */
+    bool early_go;               /* GO goes with the state */
     struct pause_memo memo;      /* all 0: of a save */
     struct coder *coder;         /* of the lanes; NULL: pages go as they are */
     struct bucket *bucket;       /* follows the option; NULL: there is none */
@@ -107,6 +108,15 @@ uint64_t rounds_tell(struct rounds *r, uint64_t round_pages,
                      const struct mover_counts *before);
 /* Options that may have been set meanwhile. */
 void rounds_heed(struct rounds *r);
+/* Of a pause, what is the link's. */
+struct rounds_trips
+{
+    uint64_t state_us, commit_us;
+    uint64_t back_us;            /* of RUNNING, in none of them: the guest runs
+                                    then.  0 on a link where half a round trip
+                                    is not worth a guess */
+};
+struct rounds_trips rounds_trips(const struct rounds *r);
 /* It has ended and the log has been fetched. */
 void rounds_weigh(struct rounds *r, struct round_stats *st,
                   const struct mover_counts *before);

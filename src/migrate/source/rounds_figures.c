@@ -5,6 +5,8 @@
  */
 #include "rounds.h"
 
+#include "longlink.h"
+
 /* What may have been set meanwhile. */
 void rounds_heed(struct rounds *r)
 {
@@ -65,6 +67,23 @@ static uint64_t part_us(uint64_t known_us, uint64_t usual_us,
     return known_us ? known_us : usual_us;
 }
 
+struct rounds_trips rounds_trips(const struct rounds *r)
+{
+    struct rounds_trips t = { 0 };
+
+    if ( r->rtt_us >= LONGLINK_RTT_US )
+        t.back_us = r->rtt_us / 2;
+    if ( r->early_go )
+        t.state_us = r->rtt_us - t.back_us;
+    else
+    {
+        t.state_us = r->rtt_us;
+        t.commit_us = r->rtt_us - t.back_us;
+    }
+
+    return t;
+}
+
 /*
  * Were the guest suspended now, with so many pages dirty and rate a second
  * more while it has not stopped.  What a guest dirties by suspending is not
@@ -74,11 +93,13 @@ static void predict(const struct rounds *r, uint64_t pages, uint64_t rate,
                     struct mech_pause *ret)
 {
     const struct pause_memo *m = &r->memo;
+    struct rounds_trips trips = rounds_trips(r);
 
     ret->slower_us = 0;
     ret->suspend_us = part_us(m->suspend_us, MECH_SUSPEND_US, ret);
-    ret->state_us = part_us(m->state_us, MECH_STATE_US, ret) + r->rtt_us;
-    ret->commit_us = part_us(m->commit_us, MECH_COMMIT_US, ret) + r->rtt_us;
+    ret->state_us = part_us(m->state_us, MECH_STATE_US, ret) + trips.state_us;
+    ret->commit_us = part_us(m->commit_us, MECH_COMMIT_US, ret) +
+                     trips.commit_us;
     ret->last_dirty_us = r->fetch_us;
     pages += rate * ret->suspend_us / US_PER_S;
     if ( r->goodput_bps )

@@ -367,25 +367,24 @@ static const char *manager_of(const struct source *src)
     return src->desc.config ? src->s.toolstack->hooks->name : NULL;
 }
 
-/* Of us without a round trip in it: 0 would say that nobody knows. */
-static uint64_t beyond(uint64_t us, uint64_t rtt_us)
+/* Of us without the link's part of it: 0 would say that nobody knows. */
+static uint64_t beyond(uint64_t us, uint64_t link_us)
 {
-    return us > rtt_us ? us - rtt_us : 1;
+    return us > link_us ? us - link_us : 1;
 }
 
 /* For the next one to be predicted by. */
-static void note_pause(struct source *src, const struct xmig_stats *st)
+static void keep_pause(struct source *src, const struct xmig_stats *st)
 {
-    uint64_t rtt_us = src->rounds.rtt_us,
-             commit_us = st->commit_us + st->unpause_us;
+    struct rounds_trips trips = rounds_trips(&src->rounds);
     struct pause_memo m = { .suspend_us = st->suspend_us };
 
     /* In a post-copy other things are waited for; a connection that broke was
      * waited for, too. */
     if ( !src->s.split && !src->ctl_broken )
     {
-        m.state_us = beyond(st->state_us, rtt_us);
-        m.commit_us = beyond(commit_us, rtt_us);
+        m.state_us = beyond(st->state_us, trips.state_us);
+        m.commit_us = beyond(st->commit_us + st->unpause_us, trips.commit_us);
     }
     pause_memo_write(src->s.store, manager_of(src), &m);
 }
@@ -402,7 +401,7 @@ int source_finish(struct source *src)
     stats_end(s->stats);
     stats_tell(s->stats);
     stats_copy(s->stats, &now);
-    note_pause(src, &now);
+    keep_pause(src, &now);
 
     split_end(src);
     cancel_lower(s->stop);

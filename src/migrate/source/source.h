@@ -43,6 +43,7 @@ struct source
     bool absent_acked, placed;
     uint64_t absent_count;       /* ABSENT_ACK's */
     uint64_t acked_rounds;       /* rounds that D has placed */
+    uint64_t ready_us;           /* when READY came */
     uint64_t unpause_us;         /* RUNNING's */
 
     struct rounds rounds;        /* memory */
@@ -65,7 +66,7 @@ struct source
     struct suspend su;
     bool suspended;              /* by us: resume it on failure */
     bool renamed;                /* to --migratedaway */
-    uint64_t suspend_begin_us;
+    uint64_t suspend_begin_us, state_begin_us;
 };
 
 /* ---- source_connect.c --------------------------------------------------- */
@@ -163,8 +164,8 @@ void source_end(struct source *src, int rc);
 /* ---- switchover.c ------------------------------------------------------- */
 
 /*
- * Suspend, last round, state, READY.  On failure src->suspended says whether
- * it is to be resumed.
+ * Suspend, last round, state, and READY unless GO goes with the state.  On
+ * failure src->suspended says whether it is to be resumed.
  */
 int switchover(struct source *src);
 /*

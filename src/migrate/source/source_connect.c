@@ -29,6 +29,17 @@ static void plan_lanes(struct source *src, unsigned int there)
               src->links.plan.buffer_bytes);
 }
 
+/* It spares the pause a round trip, and leaves the guest in doubt for as long
+ * as the last of it takes to be placed: on a short link it is not worth it. */
+static bool wants_early_go(const struct source *src)
+{
+    uint64_t wanted = opt_u64(src->s.opts, NULL, "early-go");
+
+    return (src->s.caps & WIRE_CAP_EARLY_GO) &&
+           (wanted == OPT_EARLY_GO_ON ||
+            (wanted == OPT_EARLY_GO_AUTO && src->links.plan.ahead));
+}
+
 int source_connect(struct source *src)
 {
     struct session *s = &src->s;
@@ -66,6 +77,9 @@ int source_connect(struct source *src)
         return err_set(s->err, -EPROTO, "the peer speaks of lanes of a "
                        "post-copy that has not begun");
     plan_lanes(src, s->split ? theirs.lane + 1u : 0);
+    src->rounds.early_go = wants_early_go(src);
+    if ( src->rounds.early_go )
+        LOG_DEBUG(s->logger, "GO will go with the state");
 
     return 0;
 }
@@ -195,13 +209,17 @@ static int take_running(struct source *src, const struct wire_record *rec)
 static bool is_due(const struct source *src, uint32_t type)
 {
     enum state now = state_get(&src->s.state);
+    bool early = src->rounds.early_go;
 
     switch ( type )
     {
     case WIRE_ARMED:   return src->asked_arm;
-    case WIRE_READY:   return now == STATE_SWITCHOVER;
-    case WIRE_REFUSED:
-    case WIRE_RUNNING: return now == STATE_COMMIT;
+    case WIRE_READY:   return now == (early ? STATE_COMMIT
+                                            : STATE_SWITCHOVER);
+    /* Where GO is early it may be refused before it is sent. */
+    case WIRE_REFUSED: return now == STATE_COMMIT ||
+                              (early && now == STATE_SWITCHOVER);
+    case WIRE_RUNNING: return now == STATE_COMMIT && src->ready;
     case WIRE_ABSENT:
     case WIRE_ABSENT_ACK:
         return src->telling ||
@@ -242,7 +260,10 @@ int source_control(struct source *src)
     case WIRE_PLACED:    return split_take_progress(src, &rec);
     case WIRE_PREPARED:  flag = &src->prepared; break;
     case WIRE_ARMED:     flag = &src->armed; break;
-    case WIRE_READY:     flag = &src->ready; break;
+    case WIRE_READY:
+        flag = &src->ready;
+        src->ready_us = src->heard_us;
+        break;
     }
     if ( flag )
     {

@@ -22,7 +22,8 @@ static int begin(void *data, unsigned int round, bool last, uint64_t pages)
     struct source *src = data;
     struct wire_round rec = {
         .round = round,
-        .flags = last ? WIRE_ROUND_LAST : 0,
+        .flags = !last ? 0 : src->rounds.early_go
+                 ? WIRE_ROUND_LAST | WIRE_ROUND_EARLY_GO : WIRE_ROUND_LAST,
         .pages = pages,
         .dirty = pages,
     };

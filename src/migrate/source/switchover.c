@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The source while the guest runs nowhere: suspend, the last round, the
- * state, READY; then GO and what becomes of it.
+ * state, READY; then GO and what becomes of it.  On a long link GO goes with
+ * the state, and READY comes behind it.
  *
  * Everything here up to RUNNING is the guest's downtime: no thread is made,
  * nothing is synced, and what can be asked beforehand has been.
@@ -125,7 +126,7 @@ int switchover(struct source *src)
     struct session *s = &src->s;
     struct hv_domain info;
     struct xmig_stats *now;
-    uint64_t t0, t1, t2, t3;
+    uint64_t t0, t1, t2;
     int rc;
 
     rc = state_set(&s->state, s->err, STATE_SUSPENDING);
@@ -167,18 +168,16 @@ int switchover(struct source *src)
         rc = send_target(src);
     if ( !rc )
         rc = rounds_last_finish(&src->rounds);
-    t2 = clock_now_us();
+    src->state_begin_us = t2 = clock_now_us();
     if ( !rc )
         rc = send_state_end(src);
-    if ( !rc )
-        rc = source_await(src, &src->ready);
-    t3 = clock_now_us();
 
     now = stats_edit(s->stats);
     now->suspend_us = t1 - t0;
     now->last_dirty_us = t2 - t1;
-    now->state_us = t3 - t2;
     stats_edited(s->stats);
+    if ( !rc && !src->rounds.early_go )
+        rc = source_await(src, &src->ready);
 
     return rc;
 }
@@ -259,11 +258,42 @@ static int settle(struct source *src)
     return doubtful(src, why);
 }
 
+/* Take up to less_us from *us, and from *sum_us. */
+static void deduct(uint64_t less_us, uint64_t *us, uint64_t *sum_us)
+{
+    if ( less_us > *us )
+        less_us = *us;
+    *us -= less_us;
+    *sum_us -= less_us;
+}
+
+/*
+ * RUNNING came: what the pause was, by parts.  The guest ran there when it
+ * left.  READY may have been lost with the connection, and all is commit then.
+ */
+static void note_pause(struct source *src)
+{
+    uint64_t end_us = clock_now_us();
+    uint64_t ready_us = src->ready ? src->ready_us : src->state_begin_us;
+    struct xmig_stats *now = stats_edit(src->s.stats);
+
+    now->downtime_us = end_us - src->suspend_begin_us;
+    now->state_us = ready_us - src->state_begin_us;
+    now->commit_us = end_us - ready_us;
+    now->unpause_us = src->unpause_us;
+    if ( now->commit_us > now->unpause_us )
+        now->commit_us -= now->unpause_us;
+    if ( !src->ctl_broken )
+        deduct(rounds_trips(&src->rounds).back_us,
+               src->rounds.early_go ? &now->state_us
+                                             : &now->commit_us,
+               &now->downtime_us);
+    stats_edited(src->s.stats);
+}
+
 int switchover_commit(struct source *src)
 {
     struct session *s = &src->s;
-    struct xmig_stats *now;
-    uint64_t t0, t1;
     int rc;
 
     /* The last moment for a cancel. */
@@ -276,7 +306,6 @@ int switchover_commit(struct source *src)
         return rc;
 
     owner_set(s->err, XMIG_GUEST_IN_DOUBT);
-    t0 = clock_now_us();
     if ( s->split )
         push_answer(src->push);
     rc = conn_send_empty(src->ctl, WIRE_GO);
@@ -284,18 +313,12 @@ int switchover_commit(struct source *src)
         rc = source_await(src, &src->running);
     if ( rc && !src->refused )
         rc = settle(src);
-    t1 = clock_now_us();
 
     if ( src->running )
     {
         owner_set(s->err, s->split ? XMIG_GUEST_SPLIT
                                    : XMIG_GUEST_AT_DESTINATION);
-        now = stats_edit(s->stats);
-        now->unpause_us = src->unpause_us;
-        now->commit_us = t1 - t0 - (src->unpause_us < t1 - t0
-                                    ? src->unpause_us : 0);
-        now->downtime_us = t1 - src->suspend_begin_us;
-        stats_edited(s->stats);
+        note_pause(src);
         return 0;
     }
     if ( src->refused )

@@ -282,6 +282,8 @@ static size_t put_round(struct peer *p, struct word *w)
 
     if ( word_get(w, "last") )
         r.flags = WIRE_ROUND_LAST;
+    if ( word_get(w, "early") )
+        r.flags |= WIRE_ROUND_EARLY_GO;
     must(wire_round_encode(&r, body, ROOM, &len), "ROUND");
 
     return len;
