@@ -11,7 +11,8 @@
 /* What this end can do; WIRE_CAP_TOOLSTACK besides, where there are hooks. */
 #define HELLO_CAPS (WIRE_CAP_ZERO | WIRE_CAP_LANES | WIRE_CAP_ALLOC | \
                     WIRE_CAP_FILL | WIRE_CAP_POSTCOPY | WIRE_CAP_BYE | \
-                    WIRE_CAP_ACCESS | WIRE_CAP_EARLY_GO)
+                    WIRE_CAP_ACCESS | WIRE_CAP_EARLY_GO | \
+                    WIRE_CAP_ECHO)
 /* With option comp-accept. */
 #define HELLO_CAPS_CODED (WIRE_CAP_ZLIB | WIRE_CAP_ZSTD | WIRE_CAP_DELTA)
 

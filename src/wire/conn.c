@@ -260,6 +260,12 @@ int conn_expect(struct conn *c, uint32_t type, struct wire_record *ret_rec)
     int rc;
 
     rc = conn_recv(c, &rec);
+    while ( !rc && rec.type == WIRE_ECHO && type != WIRE_ECHO )
+    {
+        rc = conn_send_empty(c, WIRE_ECHO);
+        if ( !rc )
+            rc = conn_recv(c, &rec);
+    }
     if ( rc )
         return rc;
     if ( rec.type == WIRE_ERROR && type != WIRE_ERROR )

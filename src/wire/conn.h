@@ -60,7 +60,8 @@ int conn_read_pages(struct conn *c, struct iovec *iov, size_t nr_iov);
 /*
  * Receive a record that must be of this type.  An ERROR record instead is
  * recorded as the peer's words ("the destination says: ...") and its code
- * returned; another type is -EPROTO.
+ * returned; an ECHO is answered, and the next record looked at; another type
+ * is -EPROTO.
  */
 int conn_expect(struct conn *c, uint32_t type, struct wire_record *ret_rec);
 /* Record an ERROR record's content in the connection's err; returns the

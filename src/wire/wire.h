@@ -76,6 +76,7 @@ enum wire_type
     WIRE_QUERY_REC  = WIRE_TYPE(WIRE_ID_ENGINE, 19),
     WIRE_OUTCOME    = WIRE_TYPE(WIRE_ID_ENGINE, 20),
     WIRE_ALIVE      = WIRE_TYPE(WIRE_ID_ENGINE, 21),
+    WIRE_ECHO       = WIRE_TYPE(WIRE_ID_ENGINE, 22),
     WIRE_PAGES      = WIRE_TYPE(WIRE_ID_ENGINE, 32),
     WIRE_ROUND_END  = WIRE_TYPE(WIRE_ID_ENGINE, 33),
     /* post-copy, see wire_fault.h */
@@ -133,8 +134,8 @@ int wire_hdr_decode(const uint8_t in[WIRE_HDR_BYTES], enum wire_role role,
 int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
                    size_t covered_bytes, struct err *e);
 
-/* Bodies without fields: PREPARED ARM ARMED READY GO BYE ALIVE have length
- * 0. */
+/* Bodies without fields: PREPARED ARM ARMED READY GO BYE ALIVE ECHO have
+ * length 0. */
 
 /* ---- HELLO ------------------------------------------------------------- */
 
@@ -151,6 +152,7 @@ int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
 #define WIRE_CAP_BYE       (1u << 10) /* BYE is answered with BYE */
 #define WIRE_CAP_ACCESS    (1u << 11) /* WIRE_DOMAIN_ACCESS is known */
 #define WIRE_CAP_EARLY_GO  (1u << 12) /* WIRE_ROUND_EARLY_GO is known */
+#define WIRE_CAP_ECHO      (1u << 13) /* ECHO is answered */
 
 /* Name of a capability's bit number, "bit 12" for one unknown. */
 const char *wire_cap_name(unsigned int bit, char buf[16]);

@@ -41,7 +41,7 @@ const char *wire_cap_name(unsigned int bit, char buf[16])
     static const char *const names[] = {
         "zero-runs", "lanes", "alloc-runs", "post-copy", "redirect", "zlib",
         "zstd", "delta", "toolstack", "fill-runs", "bye-back",
-        "mem-access", "early-go",
+        "mem-access", "early-go", "echo",
     };
 
     if ( bit < sizeof(names) / sizeof(names[0]) )

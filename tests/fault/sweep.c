@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * sweep [--full] [--only WORD] [--points N] [--part K/M] HOST-A HOST-B
- *       XMIG-EMU
+ * sweep [--full] [--only WORD] [--points N] [--part K/M] [--early-go]
+ *       HOST-A HOST-B XMIG-EMU
  *
  * A guest called "worker" runs on HOST-A.  It is moved again and again with
  * the Nth call of one kind failing at one end, for N from 1 until the calls
@@ -13,7 +13,8 @@
  * Without --full, a sweep of many calls takes a choice of N only: all of the
  * first quarter and of the last half of them (where the guest is suspended),
  * and every so many-th between.  --part takes every Mth of what would be
- * taken, so that M runs with K = 1 ... M are the whole.
+ * taken, so that M runs with K = 1 ... M are the whole.  --early-go: GO goes
+ * with the state, as on a long link; what that has to do with, and no more.
  */
 #include "lib/sweep.h"
 
@@ -41,6 +42,7 @@ struct tally
 static struct
 {
     bool full;
+    bool early;
     const char *only;
     unsigned int points;
     unsigned int part, parts;
@@ -368,6 +370,9 @@ static void sweep(struct world *w, struct fault f)
             break;
     }
     report(w, what, &t, total, now_ms() - began);
+    /* A rule that was not met would hit the next sweep's. */
+    for ( i = 0; f.at_dest && f.kind == HYPERCALL && i < 2; i++ )
+        server_stop(&w->host[i]);
 }
 
 /* ---- Two at once -------------------------------------------------------- */
@@ -496,28 +501,24 @@ static void all_sweeps(struct world *w)
         "xen_version", "map", "evtchn", "gnttab", "resource",
         "grant_table_op", "sched_op",
     };
-    static const enum fault_kind kinds[] = { READ, WRITE };
-    struct fault f;
     unsigned int i, end;
 
     for ( end = 0; end < 2; end++ )
     {
-        f = (struct fault){ .kind = HYPERCALL, .at_dest = end };
-        for ( i = 0; i < sizeof(calls) / sizeof(calls[0]); i++ )
-        {
-            f.what = calls[i];
-            sweep(w, f);
-        }
-        sweep(w, (struct fault){ .kind = STORE, .at_dest = end });
-        for ( i = 0; i < 2; i++ )
-            sweep(w, (struct fault){ .kind = kinds[i], .at_dest = end,
-                                     .way = RESET });
-        for ( i = 0; i < 2; i++ )
-            sweep(w, (struct fault){ .kind = kinds[i], .at_dest = end,
-                                     .way = KILL });
+        for ( i = 0; i < (arg.early ? 1 : sizeof(calls) / sizeof(calls[0]));
+              i++ )
+            sweep(w, (struct fault){ .kind = HYPERCALL, .at_dest = end,
+                                     .what = calls[i] });
+        if ( !arg.early )
+            sweep(w, (struct fault){ .kind = STORE, .at_dest = end });
+        for ( i = 0; i < 4; i++ )
+            sweep(w, (struct fault){ .kind = i % 2 ? WRITE : READ,
+                                     .at_dest = end,
+                                     .way = i < 2 ? RESET : KILL });
     }
     two_at_once(w);
-    deaths(w);
+    if ( !arg.early )
+        deaths(w);
 }
 
 static bool read_args(int argc, char **argv, bool *ret_verbose)
@@ -527,6 +528,7 @@ static bool read_args(int argc, char **argv, bool *ret_verbose)
         { "only", required_argument, NULL, 'o' },
         { "points", required_argument, NULL, 'p' },
         { "part", required_argument, NULL, 'k' },
+        { "early-go", no_argument, NULL, 'e' },
         { "verbose", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
     };
@@ -548,6 +550,7 @@ static bool read_args(int argc, char **argv, bool *ret_verbose)
                  !arg.part || arg.part > arg.parts )
                 return false;
             break;
+        case 'e': arg.early = actor_early_go = true; break;
         case 'v': *ret_verbose = true; break;
         default: return false;
         }

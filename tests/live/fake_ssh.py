@@ -19,15 +19,18 @@ killed, the command finds its input ended.  The environment:
                 refused: the connection is; once: all but the first are
                 hang: it is made, and nothing happens
     SSH_FAULT   XMIG_EMU_FAULT of the command
+    SSH_DELAY   ms that what is sent takes, in either direction
     SSH_CUT     N:BYTES: the Nth run breaks after so many bytes to the other
                 host
 """
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 work = os.environ["SSH_WORK"]
 mode = os.environ.get("SSH_MODE", "")
@@ -60,6 +63,29 @@ def write_all(fd, data):
         data = data[os.write(fd, data):]
 
 
+def pieces(fd):
+    """What can be read from it, piece by piece, when it has arrived."""
+    delay = int(os.environ.get("SSH_DELAY", "0")) / 1000
+    line = queue.Queue(256)
+
+    def read():
+        data = True
+        while data:
+            try:
+                data = os.read(fd, 65536)
+            except OSError:
+                data = b""
+            line.put((time.monotonic() + delay, data))
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        due, data = line.get()
+        time.sleep(max(0, due - time.monotonic()))
+        if not data:
+            return
+        yield data
+
+
 class Relay:
     def __init__(self, n, remote):
         cut = os.environ.get("SSH_CUT", "0:0").split(":")
@@ -80,7 +106,7 @@ class Relay:
     def there(self):
         sent = 0
         try:
-            while data := os.read(0, 65536):
+            for data in pieces(0):
                 if self.cut is not None and sent + len(data) >= self.cut:
                     write_all(self.to, data[:self.cut - sent])
                     print("Connection closed by remote host.",
@@ -100,7 +126,7 @@ class Relay:
 
     def back(self):
         try:
-            while data := os.read(self.frm, 65536):
+            for data in pieces(self.frm):
                 write_all(1, data)
         except OSError:
             pass

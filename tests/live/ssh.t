@@ -17,6 +17,7 @@ host_start a --memory 192 --dirty-log async
 host_start b --memory 192 --dirty-log sync
 
 # ---- helpers ---------------------------------------------------------------
+loud=
 forget() { rm -f "$WORK"/run.* "$WORK"/relay.* "$WORK"/remote.*; }
 migrate() { # [ENV=V...] HOST OPTION...: sets status, output in $WORK/out
     local env=()
@@ -24,7 +25,7 @@ migrate() { # [ENV=V...] HOST OPTION...: sets status, output in $WORK/out
     local host=$1
     shift
     forget
-    run "$host" env "${env[@]}" "$XMIG" migrate "$@" >"$WORK/out" 2>&1
+    run "$host" env "${env[@]}" "$XMIG" ${loud:+"$loud"} migrate "$@" >"$WORK/out" 2>&1
     status=$?
 }
 migrate_bg() { # as migrate; sets sender
@@ -98,6 +99,13 @@ move b a 'another command' -- -e -s "$WORK/bin/ssh -4"
 move a b 'noise' SSH_MODE=noise --
 said 'what ssh warns of is shown behind the name of the host, harmless' \
     '^b: Warning: .\[1mthis.\[0m host is monitored$'
+loud=-vvv
+move b a 'a host far away' SSH_DELAY=20 --
+said 'the round trip is measured' 'round trip [4-9][0-9]{4} us$'
+said 'and spared in the pause' 'GO will go with the state'
+move a b 'a host nearby' --
+said 'its round trip is measured, too' 'round trip [0-9]+ us$'
+loud=
 migrate b -s '' w "exec $WORK/bin/ssh a xmig receive --stdio"
 moves=$((moves + 1))
 same 'a whole command line' $status 0 || logs

@@ -95,6 +95,19 @@ static void records_come_in_order(void **state)
     assert_int_equal(rec.length, 0);
 }
 
+static void an_echo_is_answered(void **state)
+{
+    struct wire_record rec;
+
+    (void)state;
+    assert_int_equal(conn_send_empty(b, WIRE_ECHO), 0);
+    assert_int_equal(conn_send_empty(b, WIRE_ECHO), 0);
+    assert_int_equal(conn_send_empty(b, WIRE_GO), 0);
+    assert_int_equal(conn_expect(a, WIRE_GO, &rec), 0);
+    assert_int_equal(conn_expect(b, WIRE_ECHO, &rec), 0);
+    assert_int_equal(conn_expect(b, WIRE_ECHO, &rec), 0);
+}
+
 static void a_lost_record_is_noticed(void **state)
 {
     struct wire_record rec;
@@ -274,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         C(records_come_in_order),
+        C(an_echo_is_answered),
         C(a_lost_record_is_noticed),
         C(a_record_that_a_cancel_held_up_leaves_no_gap),
         C(a_changed_body_is_noticed),

@@ -589,7 +589,7 @@ static void capabilities_have_names(void **state)
 
     (void)state;
     assert_string_equal(wire_cap_name(3, text), "post-copy");
-    assert_string_equal(wire_cap_name(12, text), "early-go");
+    assert_string_equal(wire_cap_name(13, text), "echo");
     assert_string_equal(wire_cap_name(40, text), "bit 40");
 }
 

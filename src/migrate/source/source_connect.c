@@ -34,10 +34,39 @@ static void plan_lanes(struct source *src, unsigned int there)
 static bool wants_early_go(const struct source *src)
 {
     uint64_t wanted = opt_u64(src->s.opts, NULL, "early-go");
+    bool is_long = peer_is_command(&src->peer)
+                   ? src->rounds.rtt_us >= LONGLINK_RTT_US
+                   : src->links.plan.ahead;
 
     return (src->s.caps & WIRE_CAP_EARLY_GO) &&
            (wanted == OPT_EARLY_GO_ON ||
-            (wanted == OPT_EARLY_GO_AUTO && src->links.plan.ahead));
+            (wanted == OPT_EARLY_GO_AUTO && is_long));
+}
+
+/*
+ * The round trip over a command, whose first answer is that of its logging in.
+ * A second look tells a long link from a peer that was busy.
+ */
+static int measure_round_trip(struct source *src)
+{
+    uint64_t begin_us, rtt_us = UINT64_MAX;
+    struct wire_record rec;
+    unsigned int i;
+    int rc = 0;
+
+    for ( i = 0; !rc && i < 2 && rtt_us >= LONGLINK_RTT_US; i++ )
+    {
+        begin_us = clock_now_us();
+        rc = conn_send_empty(src->ctl, WIRE_ECHO);
+        if ( !rc )
+            rc = conn_expect(src->ctl, WIRE_ECHO, &rec);
+        if ( clock_now_us() - begin_us < rtt_us )
+            rtt_us = clock_now_us() - begin_us;
+    }
+    src->rounds.rtt_us = rtt_us;
+    LOG_DEBUG(src->s.logger, "round trip %lu us", (unsigned long)rtt_us);
+
+    return rc;
 }
 
 int source_connect(struct source *src)
@@ -61,7 +90,6 @@ int source_connect(struct source *src)
         return rc;
     }
     chan_set_err(src->ctl->chan, &src->ctl_err);
-    /* With a command it is the time that it took to start. */
     if ( !peer_is_command(&src->peer) )
         src->rounds.rtt_us = clock_now_us() - begin_us;
 
@@ -77,6 +105,11 @@ int source_connect(struct source *src)
         return err_set(s->err, -EPROTO, "the peer speaks of lanes of a "
                        "post-copy that has not begun");
     plan_lanes(src, s->split ? theirs.lane + 1u : 0);
+    if ( peer_is_command(&src->peer) && !s->split &&
+         (s->caps & WIRE_CAP_ECHO) )
+        rc = measure_round_trip(src);
+    if ( rc )
+        return rc;
     src->rounds.early_go = wants_early_go(src);
     if ( src->rounds.early_go )
         LOG_DEBUG(s->logger, "GO will go with the state");

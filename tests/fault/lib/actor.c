@@ -110,6 +110,8 @@ static xentoollog_logger *become(const struct host *h, const struct fault *f,
         log, XTL_DETAIL, XTL_STDIOSTREAM_SHOW_PID);
 }
 
+bool actor_early_go;
+
 static void plan(const struct fault *f)
 {
     chan_fault_how(f->way == KILL ? CHAN_FAULT_KILL
@@ -136,6 +138,8 @@ static int open_handle(const struct host *h, xentoollog_logger *log,
     rc = xmig_set_state_dir(*ret, h->state_dir);
     for ( i = 0; !rc && i < sizeof(opts) / sizeof(opts[0]); i++ )
         rc = xmig_option_set(*ret, opts[i][0], opts[i][1]);
+    if ( !rc && actor_early_go )
+        rc = xmig_option_set(*ret, "early-go", "on");
 
     return rc;
 }

@@ -112,6 +112,9 @@ uint64_t server_count(struct host *h, const struct fault *f, bool *ret_hit);
 void server_size(const struct host *h, unsigned int *ret_fds,
                  unsigned int *ret_threads);
 
+/* GO goes with the state. */
+extern bool actor_early_go;
+
 void actor_send(struct host *from, const struct host *to, uint32_t domid,
                 const struct fault *f, unsigned int patience_ms,
                 struct outcome *ret);
