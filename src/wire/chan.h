@@ -169,6 +169,11 @@ struct chan_tuning
      * left to the kernel, which tunes them: a size that is set ends that. */
     unsigned int sndbuf_start_bytes, rcvbuf_start_bytes;
     const char *congestion;      /* a wish, NULL = the system's */
+#define CHAN_CONGESTION_FEW "reno"
+                                 /* where little is sent: bbr, where it is the
+                                    system's, would take its rate from that
+                                    little, and each ten seconds let no more
+                                    than 4 packets be under way for 0.2 s */
     bool urgent;                 /* little is sent, and somebody waits for
                                     it: what is lost is sent again after some
                                     50 ms, not 200, 400 ... (a wish; Linux

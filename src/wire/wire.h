@@ -367,7 +367,8 @@ struct wire_joined
 };
 
 #define WIRE_ROUND_LAST     1u
-#define WIRE_ROUND_EARLY_GO 2u   /* of the last: GO comes behind STATE_END */
+#define WIRE_ROUND_EARLY_GO 2u   /* of the last: STATE comes on lane 0, and GO
+                                    does not wait for READY */
 
 struct wire_round
 {

@@ -388,19 +388,32 @@ evil 'early GO that was not agreed on' 'early GO was not agreed' \
 EARLY=(hello:caps=0x1007 "${ARMED[@]:1}" next)
 evil 'early GO, announced in the middle' 'early GO, but not the last' \
     "${EARLY[@]}" round:early
+evil 'early GO, before it is announced' 'GO out of turn' "${EARLY[@]}" go
+evil 'state on a lane, which was not announced' 'STATE on lane 0, which may not' \
+    "${EARLY[@]}" round:last lane:0 roundend tsc
+evil 'state on a lane, and no word of the last round' 'silent' "${EARLY[@]}" lane:0 tsc
 EARLY+=('round:last,early')
-evil 'early GO before the state' 'GO out of turn' "${EARLY[@]}" tsc context go
 evil 'early GO without ARM' 'GO out of turn' hello:caps=0x1007 "${ROUND[@]:1}" \
-    next 'round:last,early' lane:0 roundend ctl tsc context stateend go
-evil 'early GO, and a lane that brings nothing more' 'silent' \
-    "${EARLY[@]}" tsc context stateend go
-evil 'early GO, and a lane that is gone' 'closed|reset' \
-    "${EARLY[@]}" tsc context stateend go droplanes
+    next 'round:last,early' go
+evil 'early GO, and state on control' 'STATE belongs on lane 0' "${EARLY[@]}" tsc
+evil 'early GO, and state within the round' 'STATE on lane 0, which may not' \
+    "${EARLY[@]}" lane:0 tsc
+evil 'early GO, and a lane that brings nothing more' 'silent' "${EARLY[@]}" go
+evil 'early GO, and no state' 'silent' "${EARLY[@]}" go lane:0 roundend
+evil 'early GO, and a lane that is gone' 'closed|reset' "${EARLY[@]}" go droplanes
+evil 'early GO, and a lane that is gone before the end of the state' 'closed|reset' \
+    "${EARLY[@]}" go lane:0 roundend tsc context droplanes
+EARLY+=(lane:0 roundend tsc)
+evil 'early GO, and no context' 'without the HVM context' "${EARLY[@]}" stateend ctl go
+evil 'early GO, and a context of junk' 'context' "${EARLY[@]}" context:junk ctl go
+EARLY+=(context)
 evil 'early GO, and pages that are missing' 'received' \
-    "${EARLY[@]}" tsc context stateend:populated=1 go lane:0 roundend
-evil 'early GO, and an ERROR in place of it' '' \
-    "${EARLY[@]}" lane:0 roundend ctl tsc context stateend ready? error
-EARLY+=(tsc context stateend go lane:0 roundend ctl)
+    "${EARLY[@]}" stateend:populated=1 ctl go
+EARLY+=(stateend ctl)
+evil 'early GO, and an ERROR in place of it' '' "${EARLY[@]}" ready? error
+evil 'early GO, and state twice' 'after STATE_END' "${EARLY[@]}" ready? lane:0 tsc
+EARLY+=(go)
+evil 'early GO, and silence in place of it' 'silent' "${EARLY[@]::${#EARLY[@]}-1}" ready?
 
 # Every record where it does not belong.
 for at in HELLO JOINED READY; do
@@ -444,6 +457,13 @@ evil_go 'gone after GO' halfclose
 evil_go 'pages after GO' running? lane:0 pages drop
 GO=("${EARLY[@]}")
 evil_go 'early GO' ready? running? drop
+GO=(hello:caps=0x1007 "${ARMED[@]:1}" next)
+brings=(lane:0 roundend tsc context stateend ctl)
+GO+=('round:last,early' go "${brings[@]}")
+evil_go 'early GO that is faster than the state' ready? running? drop
+GO=(hello:caps=0x1007 "${ARMED[@]:1}" next "${brings[@]}" 'round:last,early' go)
+evil_go 'early GO, and state that is faster than the word of it' ready? running? drop
+GO=("${EARLY[@]}")
 evil_go 'early GO twice' ready? running? go drop
 evil_go 'gone after early GO' halfclose
 check 'nothing else is left' eventually 5 bare b || diag "$left"
@@ -637,16 +657,16 @@ liar 'early GO: READY for the round' 'READY before its time' \
 liar 'early GO: REFUSED for the round' 'REFUSED before its time' \
     "${AGREES[@]}" until:ARM refused until:GO
 liar 'early GO: REFUSED for the state' 'had given up: no longer' \
-    "${AGREES[@]}" until:STATE,2 refused until:BYE
+    "${AGREES[@]}" until:STATE,2 ctl refused until:BYE
 liar 'early GO: REFUSED' 'had given up: no longer' \
     "${AGREES[@]}" until:GO refused until:BYE
 liar 'early GO: gone, but it says ABANDONED' '.' \
-    "${AGREES[@]}" until:STATE_END drop answer:outcome=2 until:BYE
-doubt 'early GO: silent' "${AGREES[@]}" until:STATE_END hang
-doubt 'early GO: gone' "${AGREES[@]}" until:STATE_END close
-doubt 'early GO: an ERROR, which is no decision' "${AGREES[@]}" until:GO error close
-doubt 'early GO: RUNNING before READY' "${AGREES[@]}" until:STATE_END running close
-doubt 'early GO: READY twice' "${AGREES[@]}" until:STATE_END ready ready close
+    "${AGREES[@]}" until:GO drop answer:outcome=2 until:BYE
+doubt 'early GO: silent' "${AGREES[@]}" until:STATE_END until:GO hang
+doubt 'early GO: gone' "${AGREES[@]}" until:STATE_END until:GO close
+doubt 'early GO: an ERROR, which is no decision' "${AGREES[@]}" until:STATE_END until:GO error close
+doubt 'early GO: RUNNING before READY' "${AGREES[@]}" until:STATE_END until:GO running close
+doubt 'early GO: READY twice' "${AGREES[@]}" until:STATE_END until:GO ready ready close
 migrate_opts=()
 
 # Two at once.

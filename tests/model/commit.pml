@@ -19,7 +19,7 @@
 #define FAULTS 2
 #endif
 
-mtype:msg = { ARM, ARMED, STATE, READY, GO, RUNNING, REFUSED, ERROR, BYE };
+mtype:msg = { ARM, ARMED, READY, GO, RUNNING, REFUSED, ERROR, BYE };
 mtype:journal = { NO_JOURNAL, PREPARING, PERMIT, SUSPENDING, WITHDRAWN,
                   IN_DOUBT, RESUMED, MAY_START, STARTED, ABANDONED, DONE };
 mtype:domain = { GONE, PAUSED, RUNS, SUSPENDED };
@@ -52,7 +52,10 @@ bool s_lost, d_lost;             /* what S, D sent was lost: so is the rest */
 
 /* S sends GO with the state, and D takes it when it has all. */
 bool early;
-bool complete;                   /* the lanes have brought it, too */
+
+/* Where it goes is not in order with control. */
+bool state_left;
+bool complete;                   /* D has it, and the pages */
 
 /* ---- What really happened, which nobody can ask ------------------------- */
 
@@ -274,7 +277,7 @@ proctype Source()
         :: goto roll_back            /* its patience ends */
         :: s_dom == GONE -> goto roll_back
         fi;
-        s_send(STATE);
+        state_left = true;
         if
         :: early -> skip
         :: !early ->
@@ -440,7 +443,7 @@ inline d_dies()
 proctype Destination()
 {
     mtype:msg m;
-    bool may_start, gave_up, state, go;
+    bool may_start, gave_up, go;
 
     {
         atomic { d_j = PREPARING; d_sync() };
@@ -457,11 +460,6 @@ proctype Destination()
 #endif
                 may_start = true;
                 d_send(ARMED)
-            :: m == STATE ->
-                if
-                :: state = true
-                :: goto abandon              /* it can't be set */
-                fi
 #ifdef MUT_STARTED_WITHOUT_ALL
             :: m == GO -> break
 #else
@@ -470,7 +468,11 @@ proctype Destination()
             :: m == ERROR -> gave_up = true; goto abandon
             :: m == BYE -> assert(false)
             fi
-        :: state && !complete -> complete = true; d_send(READY)
+        :: state_left && !complete ->
+            if
+            :: complete = true; d_send(READY)
+            :: goto abandon          /* it can't be set */
+            fi
         :: go && complete -> break
         /* With GO it waits for the lanes alone. */
         :: (cut || s_closed) && !(go && complete) -> goto abandon

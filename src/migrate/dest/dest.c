@@ -185,7 +185,7 @@ static int await_record(struct dest *d)
     return rc;
 }
 
-/* GO came with the state: the lanes bring what is missing, or fail.  Whether
+/* GO came early: the lanes bring what is missing, or fail.  Whether
  * the source can still be heard on control does not matter any more. */
 static int await_complete(struct dest *d)
 {
@@ -242,6 +242,7 @@ static int take_round(struct dest *d, const struct wire_record *rec)
         d->last_round = r.round;
         d->last_known = true;
         d->early_go = r.flags & WIRE_ROUND_EARLY_GO;
+        pthread_cond_broadcast(&d->cond);
     }
     pthread_mutex_unlock(&d->lock);
     d->next_round++;
@@ -355,8 +356,7 @@ static int take_go(struct dest *d)
 {
     int rc;
 
-    if ( !d->may_start || !(d->early_go ? d->state_complete
-                                        : d->ready_sent) )
+    if ( !d->may_start || !(d->early_go || d->ready_sent) )
         return err_set(&d->err, -EPROTO, "GO out of turn");
     d->go = true;
     rc = await_complete(d);
@@ -384,8 +384,13 @@ static int take_record(struct dest *d)
     case WIRE_ROUND:     return take_round(d, &rec);
     case WIRE_ARM:       return take_arm(d);
     case WIRE_ABSENT:    return dest_take_absent(d, &rec);
-    case WIRE_STATE:     return dest_take_state(d, &rec);
-    case WIRE_STATE_END: return dest_take_state_end(d, &rec);
+    case WIRE_STATE:
+    case WIRE_STATE_END:
+        if ( d->early_go )
+            return err_set(&d->err, -EPROTO, "%s belongs on lane 0",
+                           wire_name(rec.type));
+        return rec.type == WIRE_STATE ? dest_take_state(d, &rec)
+                                      : dest_take_state_end(d, &rec);
     case WIRE_GO:        return take_go(d);
     }
     if ( WIRE_TYPE_ID(rec.type) == WIRE_ID_ENGINE )

@@ -56,13 +56,14 @@ struct dest
     _Atomic bool draining;       /* post-copy: it runs, pages come */
     bool destroyed;              /* ... came, as somebody destroyed it */
     uint32_t next_round;         /* of the next ROUND */
-    bool context_set;
     bool go;                     /* it has come */
     bool source_gave_up;         /* it said so, so GO was never sent */
 
     /* set before any lane joins, then read-only */
     struct place *place;
     struct split *split;         /* post-copy: see dest_split.c */
+
+    bool context_set;            /* belongs to who takes STATE */
 
     pthread_mutex_t lock;        /* also sends on control are under it */
     pthread_cond_t cond;
@@ -219,6 +220,10 @@ void dest_figures(struct session *s);
 
 /* ---- dest_state.c ------------------------------------------------------- */
 
+/*
+ * By the control connection's thread, or, where GO is early, by that of lane
+ * 0: then the other one leaves the domain alone until it has all.
+ */
 int dest_take_state(struct dest *d, const struct wire_record *rec);
 int dest_take_state_end(struct dest *d, const struct wire_record *rec);
 

@@ -44,6 +44,8 @@ static void *conn_main(void *arg)
     struct chan_tuning tuning = {
         .nodelay = true,
         .dead_after_ms = opt_u64(sv->s.opts, NULL, "io-timeout") / US_PER_MS,
+        /* Answers; all that is much comes from the source. */
+        .congestion = CHAN_CONGESTION_FEW,
     };
     struct chan *chan = NULL;
     char name[96];

@@ -86,6 +86,7 @@ int dest_maybe_ready(struct dest *d)
                        "received, %lu are populated at the source",
                        (long)received, (unsigned long)d->populated);
     d->ready_sent = true;
+    pthread_cond_broadcast(&d->cond);
     rc = conn_send_empty(d->ctl, WIRE_READY);
 
     /* Who sends GO with the state need not hear it. */
@@ -293,6 +294,30 @@ static int take_round_end(struct inlane *l, const struct wire_record *rec)
     return rc;
 }
 
+/* Behind the last round, where GO is early. */
+static int take_state(struct inlane *l, const struct wire_record *rec)
+{
+    struct dest *d = l->d;
+    bool due;
+    int rc;
+
+    pthread_mutex_lock(&d->lock);
+    /* The word of which round is the last comes on another connection. */
+    while ( !(rc = cancel_check(&d->stop)) && !d->last_known )
+        pthread_cond_wait(&d->cond, &d->lock);
+    due = d->early_go && !l->lane && l->round == d->last_round + 1 &&
+          !d->draining;
+    pthread_mutex_unlock(&d->lock);
+    if ( rc )
+        return rc;
+    if ( !due )
+        return err_set(l->conn->err, -EPROTO, "%s on lane %u, which may not "
+                       "bring it now", wire_name(rec->type), l->lane);
+
+    return rec->type == WIRE_STATE ? dest_take_state(d, rec)
+                                   : dest_take_state_end(d, rec);
+}
+
 static int run_lane(struct inlane *l)
 {
     struct wire_record rec;
@@ -308,6 +333,8 @@ static int run_lane(struct inlane *l)
             rc = take_coded(l, &rec);
         else if ( rec.type == WIRE_ROUND_END )
             rc = take_round_end(l, &rec);
+        else if ( rec.type == WIRE_STATE || rec.type == WIRE_STATE_END )
+            rc = take_state(l, &rec);
         else if ( rec.type == WIRE_ERROR )
             rc = conn_peer_error(l->conn, &rec);
         else
@@ -376,7 +403,9 @@ static bool is_through(struct dest *d, unsigned int lane)
     bool yes;
 
     pthread_mutex_lock(&d->lock);
-    yes = d->early_go && !d->split && d->lanes[lane].rounds > d->last_round;
+    yes = d->early_go && !d->split &&
+          d->lanes[lane].rounds > d->last_round &&
+          (lane || d->state_complete);
     pthread_mutex_unlock(&d->lock);
 
     return yes;

@@ -95,6 +95,7 @@ static int open_tcp(const struct peer_links *l, enum wire_role role,
     struct chan_tuning tuning = {
         .nodelay = true,
         .dead_after_ms = opt_u64(opts, NULL, "io-timeout") / US_PER_MS,
+        .congestion = CHAN_CONGESTION_FEW,
     };
     int rc = chan_connect(l->peer->host, l->peer->port,
                           deadline_in(opt_u64(opts, NULL,

@@ -257,6 +257,7 @@ void source_find_cause(struct source *src, int rc)
     if ( src->rounds.mover )
         mover_error(src->rounds.mover, s->err);
     err_take(s->err, &src->ctl_err);
+    err_take(s->err, &src->lane_err[0]);     /* the state's */
 }
 
 /* Tell the peer, and wait until it has tidied up: it closes then. */

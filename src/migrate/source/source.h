@@ -31,6 +31,7 @@ struct source
     struct conn *ctl;
     struct err ctl_err;          /* transport, that of joining lanes, too;
                                     the session's has what the peer says */
+    struct conn *state_conn;     /* where STATE goes: control, or a lane */
     struct conn *lanes[WIRE_LANES_MAX];
     struct err lane_err[WIRE_LANES_MAX];
     struct bucket bucket;

@@ -90,6 +90,7 @@ int source_connect(struct source *src)
         return rc;
     }
     chan_set_err(src->ctl->chan, &src->ctl_err);
+    src->state_conn = src->ctl;
     if ( !peer_is_command(&src->peer) )
         src->rounds.rtt_us = clock_now_us() - begin_us;
 

@@ -37,7 +37,7 @@ int source_send_state(struct source *src, enum wire_state_kind kind,
         err_set(src->s.err, rc, "%zu bytes of state are too much for a "
                 "record", bytes);
     else
-        rc = conn_send(src->ctl, WIRE_STATE, body, len);
+        rc = conn_send(src->state_conn, WIRE_STATE, body, len);
     free(body);
 
     return rc;

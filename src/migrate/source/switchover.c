@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The source while the guest runs nowhere: suspend, the last round, the
- * state, READY; then GO and what becomes of it.  On a long link GO goes with
- * the state, and READY comes behind it.
+ * state, READY; then GO and what becomes of it.  On a long link the state goes
+ * on a lane, as that has a window for it, and GO with it; READY comes then.
  *
  * Everything here up to RUNNING is the guest's downtime: no thread is made,
  * nothing is synced, and what can be asked beforehand has been.
@@ -111,7 +111,7 @@ static int send_state_end(struct source *src)
     if ( rc )
         return err_set(src->s.err, rc, "internal error: encode STATE_END");
 
-    return conn_send(src->ctl, WIRE_STATE_END, buf, len);
+    return conn_send(src->state_conn, WIRE_STATE_END, buf, len);
 }
 
 static void asked(void *data)
@@ -157,6 +157,11 @@ int switchover(struct source *src)
         rc = engine_switchover(s);
     if ( !rc )
         rc = rounds_last_start(&src->rounds);
+    if ( !rc && src->rounds.early_go )
+    {
+        rc = rounds_last_finish(&src->rounds);
+        src->state_conn = src->lanes[0];
+    }
     if ( !rc )
         rc = send_tsc(src);
     if ( !rc )
@@ -166,7 +171,7 @@ int switchover(struct source *src)
         push_map(src->push, src->rounds.round + 1);
     if ( !rc )
         rc = send_target(src);
-    if ( !rc )
+    if ( !rc && !src->rounds.early_go )
         rc = rounds_last_finish(&src->rounds);
     src->state_begin_us = t2 = clock_now_us();
     if ( !rc )
