@@ -194,6 +194,8 @@ struct chan_flow
     uint64_t waiting_bytes;      /* written, and not sent yet */
     uint64_t queued_us;          /* of the round trip, in the line's queues */
     unsigned int window_packets; /* may be under way */
+    unsigned int sent_packets;   /* are, or are lost */
+    uint64_t carried_bps;        /* bytes: of late, if it was kept busy */
 };
 bool chan_flow(int fd, struct chan_flow *ret);
 /* At most so many bytes a second; where the kernel paces. */

@@ -37,6 +37,8 @@ bool chan_flow(int fd, struct chan_flow *ret)
     ret->acked_bytes = info.tcpi_bytes_acked;
     ret->waiting_bytes = info.tcpi_notsent_bytes;
     ret->window_packets = info.tcpi_snd_cwnd;
+    ret->sent_packets = info.tcpi_unacked;
+    ret->carried_bps = info.tcpi_delivery_rate;
     /* A queue that stands delays all alike; a host that is busy does not. */
     sure_us = info.tcpi_min_rtt + 4 * info.tcpi_rttvar;
     ret->queued_us = info.tcpi_rtt > sure_us ? info.tcpi_rtt - sure_us : 0;

@@ -27,6 +27,9 @@
 /* How often the engine looks up while the mover works. */
 #define TICK_MS 50
 
+/* The peer is asked so often whether a pause had better wait. */
+#define SETTLE_MOST 3
+
 /* ---- What there is ------------------------------------------------------ */
 
 /* Find out what is populated, from the hypervisor; gfns that changed are
@@ -365,13 +368,53 @@ static int ask_policy(struct rounds *r, enum mech_verdict *verdict)
                    "policy", r->round + 1);
 }
 
+/* It is time for the pause. */
+struct settling
+{
+    unsigned int waits;
+    uint64_t first_pages;        /* left when it first was */
+    uint64_t least_pages;        /* left by a round since the last wait */
+};
+
+/*
+ * Had the pause better wait?  What is written to meanwhile is not left to it:
+ * rounds go on until they leave what they did before, or no longer less.
+ */
+static int settle(struct rounds *r, struct settling *st, uint64_t left_pages,
+                  bool *ret_go_on)
+{
+    bool waited = false;
+    int rc;
+
+    if ( !r->peer->settle )
+        return 0;
+    if ( !st->waits )
+        st->first_pages = left_pages;
+    else if ( left_pages > st->first_pages + st->first_pages / 4 &&
+              left_pages < st->least_pages / 10 * 9 )
+    {
+        st->least_pages = left_pages;
+        *ret_go_on = true;
+        return 0;
+    }
+    if ( st->waits == SETTLE_MOST )
+        return 0;
+    rc = r->peer->settle(r->data, &waited);
+    st->waits += waited;
+    st->least_pages = UINT64_MAX;
+    *ret_go_on = waited;
+
+    return rc;
+}
+
 int rounds_live(struct rounds *r, int control_fd)
 {
     struct session *s = r->s;
     enum mech_verdict verdict = MECH_GO_ON;
     struct mover_counts before;
     struct round_stats st;
-    bool waited = false;
+    struct settling settling = { 0 };
+    bool go_on;
     int rc;
 
     r->live_begin_us = clock_now_us();
@@ -393,14 +436,10 @@ int rounds_live(struct rounds *r, int control_fd)
         if ( !rc )
             rc = ask_policy(r, &verdict);
         steer_look(s);
-        if ( !rc && verdict == MECH_SWITCH && !waited && r->peer->settle )
-        {
-            rc = r->peer->settle(r->data, &waited);
-            /* What was written to meanwhile is not left to the pause. */
-            if ( !rc && waited )
-                continue;
-        }
-        if ( rc || verdict != MECH_GO_ON )
+        go_on = verdict == MECH_GO_ON;
+        if ( !rc && verdict == MECH_SWITCH )
+            rc = settle(r, &settling, st.dirty_pages, &go_on);
+        if ( rc || !go_on )
             break;
     }
     r->round++;

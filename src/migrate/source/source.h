@@ -44,6 +44,7 @@ struct source
     bool absent_acked, placed;
     uint64_t absent_count;       /* ABSENT_ACK's */
     uint64_t acked_rounds;       /* rounds that D has placed */
+    uint64_t lane_best_bps;      /* the most that one has carried */
     uint64_t ready_us;           /* when READY came */
     uint64_t unpause_us;         /* RUNNING's */
 
