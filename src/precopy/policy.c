@@ -41,6 +41,7 @@ void policy_init(struct policy *p, uint64_t total_pages)
     p->total_pages = total_pages;
     p->sent_pages = 0;
     p->best_dirty = UINT64_MAX;
+    p->last_dirty = UINT64_MAX;
     p->not_helped = 0;
     p->throttle = 0;
     p->stalled = 0;
@@ -238,18 +239,33 @@ static enum mech_verdict decide_over(struct policy *p,
     return last_word(p, st);
 }
 
+static bool is_less(uint64_t pages, uint64_t than)
+{
+    return than == UINT64_MAX || pages < than / SHRINK_DEN * SHRINK_NUM;
+}
+
+/* A round that was slow for the line's sake leaves more.  Those behind it do
+ * not count until they are back at the best. */
+static void judge(struct policy *p, uint64_t dirty)
+{
+    bool comes_back = is_less(dirty, p->last_dirty) &&
+                      is_less(p->best_dirty, dirty);
+
+    if ( is_less(dirty, p->best_dirty) )
+        p->not_helped = 0;
+    else if ( !comes_back )
+        p->not_helped++;
+    if ( dirty < p->best_dirty )
+        p->best_dirty = dirty;
+    p->last_dirty = dirty;
+}
+
 enum mech_verdict policy_decide(struct policy *p,
                                 const struct round_stats *st,
                                 enum policy_why *ret_why)
 {
-    bool shrank = p->best_dirty == UINT64_MAX ||
-                  st->dirty_pages <
-                      p->best_dirty / SHRINK_DEN * SHRINK_NUM;
-
     p->sent_pages += st->sent_pages;
-    p->not_helped = shrank ? 0 : p->not_helped + 1;
-    if ( st->dirty_pages < p->best_dirty )
-        p->best_dirty = st->dirty_pages;
+    judge(p, st->dirty_pages);
     remember(p, st->elapsed_us, st->dirty_pages);
 
     if ( is_few(p, st) && !policy_over_limit(p, st) )

@@ -35,6 +35,7 @@ struct policy
     /* moves from round to round */
     uint64_t sent_pages;
     uint64_t best_dirty;         /* smallest seen so far */
+    uint64_t last_dirty;         /* after the round before */
     unsigned int not_helped;     /* rounds since it last shrank well */
     unsigned int throttle;       /* percent that the guest is slowed down by */
     unsigned int stalled;        /* rounds since the stall was found; 0 = no */

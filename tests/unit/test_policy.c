@@ -91,6 +91,23 @@ static void a_plateau_within_the_limit_is_taken_soon(void **state)
     assert_true(nr >= 2);
 }
 
+static void what_a_slow_moment_has_left_is_made_good(void **state)
+{
+    static const uint64_t slow[] = { 20000, 4000, 1600, 9000, 4500, 2200, 900,
+                                     300 }, swings[] = { 9000, 4500, 2200 };
+    struct policy p = make(), q = make();
+    enum policy_why why;
+    unsigned int nr;
+
+    (void)state;
+    for ( nr = 0; nr < 8; nr++ )
+        assert_int_equal(decide(&p, nr, 5000, slow[nr], &why), MECH_GO_ON);
+    /* Where that is how it is, it ends, and well. */
+    for ( nr = 0; decide(&q, nr, 5000, swings[nr % 3], &why) == MECH_GO_ON; )
+        assert_true(++nr < 12);
+    assert_int_equal(swings[nr % 3], 2200);
+}
+
 static void above_the_limit_it_goes_on_until_max_iters(void **state)
 {
     struct policy p = make();
@@ -545,6 +562,7 @@ int main(void)
         cmocka_unit_test(an_idle_guest_is_switched_over_after_one_round),
         cmocka_unit_test(shrinking_rounds_go_on_below_the_limit),
         cmocka_unit_test(a_plateau_within_the_limit_is_taken_soon),
+        cmocka_unit_test(what_a_slow_moment_has_left_is_made_good),
         cmocka_unit_test(above_the_limit_it_goes_on_until_max_iters),
         cmocka_unit_test(a_busy_guest_is_given_up_if_that_is_asked_for),
         cmocka_unit_test(abort_if_busy_does_not_stop_one_within_the_limit),

@@ -96,6 +96,19 @@ static int send_target(struct source *src)
     return rc;
 }
 
+static int send_state(struct source *src)
+{
+    int rc = send_tsc(src);
+
+    if ( !rc )
+        rc = send_context(src);
+    /* Beside the last round: what goes ahead is to be there with the state. */
+    if ( !rc && src->s.split )
+        push_map(src->push, src->rounds.round + 1);
+
+    return rc ? rc : send_target(src);
+}
+
 static int send_state_end(struct source *src)
 {
     struct mover_counts c;
@@ -163,14 +176,7 @@ int switchover(struct source *src)
         src->state_conn = src->lanes[0];
     }
     if ( !rc )
-        rc = send_tsc(src);
-    if ( !rc )
-        rc = send_context(src);
-    /* Beside the last round: what goes ahead is to be there with the state. */
-    if ( !rc && s->split )
-        push_map(src->push, src->rounds.round + 1);
-    if ( !rc )
-        rc = send_target(src);
+        rc = send_state(src);
     if ( !rc && !src->rounds.early_go )
         rc = rounds_last_finish(&src->rounds);
     src->state_begin_us = t2 = clock_now_us();
