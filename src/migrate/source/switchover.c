@@ -232,7 +232,8 @@ static int settle(struct source *src)
     int rc;
 
     LOG_WARN(s->logger, "no answer to GO (%s): asking the destination what "
-             "became of it", s->err->rec.text);
+             "became of it", err_code(s->err) ? s->err->rec.text
+                                              : src->ctl_err.rec.text);
     src->ctl_broken = true;
     rename_away(src);
     err_init(&quiet);
