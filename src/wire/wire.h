@@ -154,7 +154,7 @@ int wire_crc_check(const struct wire_hdr *hdr, const void *covered,
 #define WIRE_CAP_EARLY_GO  (1u << 12) /* WIRE_ROUND_EARLY_GO is known */
 #define WIRE_CAP_ECHO      (1u << 13) /* ECHO is answered */
 
-/* Name of a capability's bit number, "bit 12" for one unknown. */
+/* Name of a capability's bit number, "bit 40" for one unknown. */
 const char *wire_cap_name(unsigned int bit, char buf[16]);
 
 #define WIRE_ARCH_X86_64 1u

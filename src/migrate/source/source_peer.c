@@ -47,6 +47,8 @@ static void pace(struct source *src, uint64_t pages)
     struct chan_flow flow;
     unsigned int i;
 
+    if ( !src->links.plan.ahead )
+        return;
     /* In bbr's look at the round trip a lane carries next to nothing. */
     if ( each_bps > src->lane_best_bps )
         src->lane_best_bps = each_bps;
@@ -58,8 +60,7 @@ static void pace(struct source *src, uint64_t pages)
     if ( rate_bps < PACED_LEAST_BPS || pages > short_pages )
         rate_bps = UINT64_MAX;
     for ( i = 0; i < src->s.nr_lanes; i++ )
-        if ( lane_flow(src, i, &flow) )
-            chan_pace(chan_out_fd(src->lanes[i]->chan), rate_bps);
+        chan_pace(chan_out_fd(src->lanes[i]->chan), rate_bps);
 }
 
 static int begin(void *data, unsigned int round, bool last, uint64_t pages)

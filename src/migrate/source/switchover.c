@@ -297,8 +297,7 @@ static void note_pause(struct source *src)
         now->commit_us -= now->unpause_us;
     if ( !src->ctl_broken )
         deduct(rounds_trips(&src->rounds).back_us,
-               src->rounds.early_go ? &now->state_us
-                                             : &now->commit_us,
+               src->rounds.early_go ? &now->state_us : &now->commit_us,
                &now->downtime_us);
     stats_edited(src->s.stats);
 }
