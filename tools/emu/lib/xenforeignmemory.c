@@ -23,9 +23,6 @@
 #include "emu_conn.h"
 #include "emu_maps.h"
 
-/* What Linux maps around a fault (fault_around_bytes, its default). */
-#define FAULT_AROUND 65536u
-
 struct xenforeignmemory_handle
 {
     struct emu_conn conn;
@@ -248,27 +245,14 @@ static int errors(const struct emu_run *runs, uint32_t nr, int *err)
     return first;
 }
 
-/*
- * One run of frames, its page-table entries made at once as privcmd makes
- * them.  Linux gives a fault its neighbours' entries too, which for a long run
- * costs a third less than MAP_POPULATE's walk.
- */
+/* One run of frames, its page-table entries made at once, as privcmd makes
+ * them. */
 static void *map_run(int fd, void *addr, int prot, int flags,
                      const struct emu_run *run)
 {
-    size_t len = (size_t)run->nr * EMU_PAGE_SIZE;
-    bool touch = (prot & PROT_READ) && len >= FAULT_AROUND;
-    volatile uint8_t *p, *end;
-    void *base;
-
-    base = mmap(addr, len, prot, flags | (touch ? 0 : MAP_POPULATE), fd,
+    return mmap(addr, (size_t)run->nr * EMU_PAGE_SIZE, prot,
+                flags | MAP_POPULATE, fd,
                 (off_t)(run->mfn * EMU_PAGE_SIZE));
-    if ( base == MAP_FAILED || !touch )
-        return base;
-    end = (uint8_t *)base + len;
-    for ( p = base; p < end; p += FAULT_AROUND - (uintptr_t)p % FAULT_AROUND )
-        (void)*p;
-    return base;
 }
 
 static void *map_runs(int fd, void *addr, int prot, int flags, size_t pages,
