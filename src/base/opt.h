@@ -100,6 +100,13 @@ enum opt_early_go
     OPT_EARLY_GO_ON,
 };
 
+enum opt_first_access
+{
+    OPT_FIRST_ACCESS_AUTO,       /* as measured */
+    OPT_FIRST_ACCESS_CHEAP,
+    OPT_FIRST_ACCESS_DEAR,
+};
+
 enum opt_faults
 {
     OPT_FAULTS_PAGING,

@@ -21,6 +21,11 @@ static const char *const opt_early_gos[] = {
     [OPT_EARLY_GO_ON] = "on", NULL,
 };
 
+static const char *const opt_first_accesses[] = {
+    [OPT_FIRST_ACCESS_AUTO] = "auto", [OPT_FIRST_ACCESS_CHEAP] = "cheap",
+    [OPT_FIRST_ACCESS_DEAR] = "dear", NULL,
+};
+
 static const char *const opt_faults[] = {
     [OPT_FAULTS_PAGING] = "paging", [OPT_FAULTS_ACCESS] = "access", NULL,
 };
@@ -65,6 +70,10 @@ const struct opt_row opt_engine_rows[] = {
       .choices = opt_early_gos, .def = OPT_EARLY_GO_AUTO,
       .help = "let the destination start when it has all, without asking "
               "back first; auto: on long links" },
+    { .key = "first-access", .unit = "", .type = OPT_CHOICE,
+      .choices = opt_first_accesses, .def = OPT_FIRST_ACCESS_AUTO,
+      .help = "what the first access to a page that is mapped is taken to "
+              "cost; auto: measure it" },
     { .key = "postcopy", .unit = "", .type = OPT_CHOICE,
       .choices = opt_postcopies, .def = OPT_POSTCOPY_OFF,
       .help = "run at the destination before all memory is there" },

@@ -4,7 +4,8 @@
 # xmig migrate at its most concurrent, yet short enough for the thread
 # sanitizer: a guest of three vCPUs that writes as it goes moves there and
 # back over one and several lanes, under both kinds of dirty log, and one
-# migration is watched, steered and cancelled in its midst.
+# migration is watched, steered and cancelled in its midst.  First accesses to
+# pages are taken to be dear and cheap, whichever they are here.
 # Timeout: 300
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/migrate.sh"
@@ -15,10 +16,19 @@ boot a w 'program=dirty size=24M rate=40M order=random zero=20 publish=200ms' \
     64 3
 
 here=a there=b moves=0
-for lanes in 1 4 3 2; do
-    move $here $there w --lanes $lanes
+xmig_opts=(-vvv) sender_opts=(-vvv)
+buffers() { grep -c 'dear, so pages go by a buffer' "$WORK/migrate.out"; }
+helpers() { grep -c 'dear, so a second thread' "$WORK/receive.out"; }
+for how in '1 dear' '4 cheap' '3 dear' '2 cheap'; do
+    read -r lanes access <<<"$how"
+    receive_opts=(--first-access "$access")
+    move $here $there w --lanes $lanes --first-access $access
     moves=$((moves + 1))
     same "it moves from $here to $there over $lanes lanes" $status 0 || logs
+    [ $access = dear ] || lanes=0
+    same "its pages go by a buffer on $lanes of them" "$(buffers)" $lanes
+    same 'and one thread is ahead where they are placed, or none' \
+        "$(helpers)" $((lanes > 0))
     read -r here there <<<"$there $here"
     matches 'and finds its memory right' \
         "$(await $here "$dom" 'data/verdict=ok*' 120)" "resumes=$moves "

@@ -24,6 +24,7 @@ until_ok() {
 }
 receive_opts=()
 xmig_opts=()    # of the receiver, in front of its command
+sender_opts=()  # of migrate(), likewise
 # receive HOST [ENV=V...] [-- OPTION...]: starts a receiver; sets receiver.
 receive() {
     local host=$1 env=()
@@ -60,8 +61,8 @@ link_cuts() { wc -l <"$WORK/link.log"; }
 migrate() { # HOST DOMAIN [OPTION...]: sets status, output in migrate.out
     local host=$1 dom=$2
     shift 2
-    run "$host" "$XMIG" migrate "$@" "$dom" "127.0.0.1:$port" \
-        >"$WORK/migrate.out" 2>&1
+    run "$host" "$XMIG" "${sender_opts[@]}" migrate "$@" "$dom" \
+        "127.0.0.1:$port" >"$WORK/migrate.out" 2>&1
     status=$?
 }
 # In the background, by the link if there is one; sets sender.

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * Building and sending batches.  The pages go from the mapping straight into
- * the socket; neighbours in the mapping are one piece.
+ * the socket; neighbours in the mapping are one piece.  Where the first access
+ * to a page is dear the kernel would have one of its own, so they go by a
+ * buffer there, which stays in the processor's cache.
  */
 #include "outlane.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "firstaccess.h"
+#include "log.h"
+#include "opt.h"
 #include "wire.h"
 
 /* Pages ahead whose first line is fetched while this one is looked at. */
 #define PREFETCH_PAGES 6u
+#define BUF_PAGES      128u      /* 512 KiB */
 
 struct outlane
 {
@@ -26,6 +34,9 @@ struct outlane
     uint8_t *meta;
     uint32_t nr_runs, nr_data;
     size_t nr_iov;
+    uint8_t *buf;                /* what its pages are copied to, or NULL */
+    uint32_t max_data;           /* pages of data in a batch */
+    bool judged;                 /* whether a buffer is better */
 
     uint64_t round_pages;        /* all runs of this round */
 };
@@ -42,7 +53,39 @@ static void free_lane(struct laneout *o)
     free(l->runs);
     free(l->iov);
     free(l->meta);
+    free(l->buf);
     free(l);
+}
+
+/* Without memory for it the way is the other one. */
+static void take_buffer(struct outlane *l)
+{
+    l->judged = true;
+    l->buf = aligned_alloc(PAGE_BYTES, BUF_PAGES * PAGE_BYTES);
+    if ( !l->buf )
+        return;
+    l->max_data = BUF_PAGES;
+    LOG_INFO(l->cfg.logger, "lane %u: the first access to a page is dear, so "
+             "pages go by a buffer", l->cfg.lane);
+}
+
+/* Nobody has touched the window's pages yet; small ones don't tell. */
+static void judge(struct outlane *l, const struct window *w)
+{
+    void *pages[FIRST_ACCESS_SAMPLES];
+    unsigned int nr = 0;
+    size_t i;
+
+    for ( i = 0; i < w->nr && nr < FIRST_ACCESS_SAMPLES;
+          i += FIRST_ACCESS_STRIDE )
+        if ( w->todo[i] == WINDOW_PAGE &&
+             gfn_lane(w->gfns[i], l->cfg.nr_lanes) == l->cfg.lane )
+            pages[nr++] = w->addr + i * PAGE_BYTES;
+    if ( nr < FIRST_ACCESS_SAMPLES )
+        return;
+    l->judged = true;
+    if ( first_access_is_dear(pages, false) )
+        take_buffer(l);
 }
 
 static void begin_round(struct laneout *o, uint32_t round)
@@ -103,6 +146,8 @@ static void add_data(struct outlane *l, uint8_t *page)
 {
     struct iovec *last = l->nr_iov ? &l->iov[l->nr_iov - 1] : NULL;
 
+    if ( l->buf )
+        page = memcpy(l->buf + l->nr_data * PAGE_BYTES, page, PAGE_BYTES);
     l->nr_data++;
     if ( last && (uint8_t *)last->iov_base + last->iov_len == page )
         last->iov_len += PAGE_BYTES;
@@ -119,6 +164,8 @@ static int send_window(struct laneout *o, const struct window *w)
     size_t i;
     int rc = 0;
 
+    if ( !l->judged )
+        judge(l, w);
     for ( i = 0; !rc && i < w->nr; i++ )
     {
         if ( w->todo[i] == WINDOW_NOTHING ||
@@ -146,7 +193,7 @@ static int send_window(struct laneout *o, const struct window *w)
                 normal++;
             }
         }
-        if ( l->nr_data == WIRE_DATA_MAX || l->nr_runs == WIRE_RUNS_MAX )
+        if ( l->nr_data == l->max_data || l->nr_runs == WIRE_RUNS_MAX )
             rc = flush(l);
     }
     if ( !rc )
@@ -197,6 +244,10 @@ int outlane_new(const struct outlane_config *cfg, struct laneout **ret_out)
     l->out.ops = &ops;
     l->out.err = cfg->conn->err;
     l->cfg = *cfg;
+    l->max_data = WIRE_DATA_MAX;
+    l->judged = cfg->first_access == OPT_FIRST_ACCESS_CHEAP;
+    if ( cfg->first_access == OPT_FIRST_ACCESS_DEAR )
+        take_buffer(l);
     l->runs = calloc(WIRE_RUNS_MAX, sizeof(*l->runs));
     l->iov = calloc(WIRE_DATA_MAX, sizeof(*l->iov));
     l->meta = calloc(1, WIRE_PAGES_META_MAX);

@@ -17,6 +17,8 @@ struct outlane_config
     bool find_zeros;             /* pages of zeros travel as marks */
     bool find_fills;             /* with find_zeros: those that consist of any
                                     other 32-bit word, too */
+    unsigned int first_access;   /* enum opt_first_access */
+    struct xentoollog_logger *logger;
 };
 
 /* -ENOMEM */

@@ -56,7 +56,6 @@ void place_free(struct place *p)
 {
     if ( !p )
         return;
-    place_ahead_end(p);
     place_unmap(p);
     free(p->maps);
     free(p->chunks);
@@ -74,6 +73,7 @@ void place_unmap(struct place *p)
 {
     size_t i;
 
+    place_ahead_end(p);
     for ( i = 0; i < p->nr_maps; i++ )
         hv_unmap(p->s->hv, p->maps[i].addr, p->maps[i].nr);
     p->nr_maps = 0;
@@ -170,6 +170,19 @@ static int populate(struct place *p, struct hv *hv, struct err *e,
     return 0;
 }
 
+/* Could all of the chunk that is wanted be mapped? */
+static bool is_whole(const struct place *p, uint64_t first)
+{
+    uint64_t w;
+
+    for ( w = first / 64; w < (first + CHUNK_GFNS) / 64; w++ )
+        if ( w < pageset_nr_words(p->nr_gfns) &&
+             p->want.words[w] & ~p->direct[w] )
+            return false;
+
+    return true;
+}
+
 /* Chunks [chunk, chunk + n) are BUSY and the caller's: populate what is
  * wanted, map all as one window. */
 static int prepare(struct place *p, struct hv *hv, struct err *e,
@@ -210,8 +223,11 @@ static int prepare(struct place *p, struct hv *hv, struct err *e,
     for ( gfn = first; gfn < end; gfn++ )
         put(p->direct, gfn, get(p->populated, gfn) && !errs[gfn - first]);
     for ( i = 0; i < n; i++ )
+    {
         p->chunks[chunk + i].addr = (uint8_t *)addr +
                                     (size_t)i * CHUNK_GFNS * PAGE_BYTES;
+        p->chunks[chunk + i].whole = is_whole(p, first + i * CHUNK_GFNS);
+    }
 
 out:
     free(errs);
@@ -247,7 +263,7 @@ static void *helper_main(void *arg)
     uint64_t chunk = 0, gfn;
     struct hv *hv = NULL;
     unsigned int n;
-    int rc;
+    int rc, dear = -1;
 
     rc = hv_clone(p->s->hv, &p->err, &hv);
     while ( !rc && !p->stop )
@@ -263,6 +279,8 @@ static void *helper_main(void *arg)
         if ( n )
         {
             rc = prepare(p, hv, &p->err, chunk, n);
+            if ( !rc && dear < 0 )
+                dear = place_access_is_dear(p, chunk, n);
             publish(p, chunk, n, rc);
         }
         chunk += n ? n : 1;
@@ -270,6 +288,8 @@ static void *helper_main(void *arg)
     hv_close(hv);
     if ( rc )
         session_fail(p->s, rc);
+    else if ( dear > 0 )
+        place_touch_ahead(p);
 
     return NULL;
 }
@@ -455,6 +475,8 @@ int place_run(struct place *p, struct place_lane *l, uint64_t gfn,
         rc = need_chunk(p, l, gfn / CHUNK_GFNS);
         if ( rc )
             break;
+        atomic_store_explicit(&p->front, gfn / CHUNK_GFNS,
+                              memory_order_relaxed);
 
         n = 1;
         if ( place_is_own(p, gfn) )

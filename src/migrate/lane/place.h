@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The guest's memory at the destination: populated and mapped ahead of the
- * lanes by a helper thread, written by the lanes.
+ * lanes by a helper thread, written by the lanes.  Where the first access to a
+ * page is dear the helper makes that, too, as far as it is ahead.
  *
  * A 2 MiB chunk belongs to one lane (docs/stream.md 2.6), so what is kept
  * per gfn is touched by one thread only, once the chunk is ready; making a
@@ -78,7 +79,7 @@ int place_make_absent(struct place *p, struct hv_placer *pl, struct err *e,
 /* Received by place_make_absent(), less those that lanes have counted. */
 int64_t place_absent_received(const struct place *p);
 
-/* Nothing is written any more. */
+/* Nothing is written any more; ends the helper. */
 void place_unmap(struct place *p);
 
 #endif

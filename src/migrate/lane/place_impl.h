@@ -25,6 +25,7 @@ struct chunk
 {
     _Atomic int state;
     uint8_t *addr;               /* of its first gfn; NULL: none is direct */
+    bool whole;                  /* all of it that is wanted was mapped */
 };
 
 struct mapping
@@ -50,6 +51,8 @@ struct place
     /* per gfn; a chunk's words belong to who makes it ready, then to its
      * lane.  Plain words: a pageset's count would be shared. */
     uint64_t *populated, *direct, *received;
+
+    _Atomic uint64_t front;      /* chunk that a lane was last seen at */
 
     pthread_t helper;
     bool helper_made;
@@ -83,5 +86,15 @@ static inline void put(uint64_t *map, uint64_t gfn, bool on)
 int place_keep_mapping(struct place *p, void *addr, size_t nr,
                        uint64_t first);
 bool place_is_own(const struct place *p, uint64_t gfn);
+
+/* ---- place_touch.c: the helper's -------------------------------------- */
+
+/* Is the first access to pages dear, as n chunks that have just been mapped
+ * show?  -1: they are too small to tell. */
+int place_access_is_dear(const struct place *p, uint64_t chunk,
+                         unsigned int n);
+/* Be ahead of the lanes at what has been mapped, until they have passed it
+ * all or the helper is to end. */
+void place_touch_ahead(struct place *p);
 
 #endif

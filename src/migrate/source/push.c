@@ -334,6 +334,9 @@ int push_open(struct session *s, const struct push_config *cfg,
             .nr_lanes = s->nr_lanes,
             .find_zeros = cfg->find_zeros,
             .find_fills = cfg->find_zeros && (s->caps & WIRE_CAP_FILL),
+            .first_access = (unsigned int)opt_u64(s->opts, NULL,
+                                                  "first-access"),
+            .logger = s->logger,
         };
 
         p->lanes[i].p = p;

@@ -76,6 +76,8 @@ static int open_lane(struct source *src, unsigned int lane, bool zeros,
         .nr_lanes = s->nr_lanes,
         .find_zeros = zeros,
         .find_fills = s->caps & WIRE_CAP_FILL,
+        .first_access = (unsigned int)opt_u64(s->opts, NULL, "first-access"),
+        .logger = s->logger,
     };
     struct laneout *plain;
     int rc;
