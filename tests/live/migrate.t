@@ -117,6 +117,14 @@ same 'interrupted, it says that the guest stays' $status 2
 matches 'and why' "$(cat "$WORK/migrate.out")" '[Cc]ancel'
 stays 'cancelled'
 
+migrate_bg a w --bandwidth 4
+until_ok 20 placing
+"$EMU" destroy "$WORK/b" "$(domid_of b w--incoming)"
+sender_end
+same 'destroyed where it was to go: the guest stays' $status 2
+matches 'and it is known at once' "$(cat "$WORK/migrate.out")" 'was destroyed here'
+stays 'destroyed there'
+
 # ---- refused beforehand --------------------------------------------------------------------
 migrate a nobody
 same 'no such domain' $status 1

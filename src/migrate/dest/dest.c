@@ -168,8 +168,26 @@ static int check_silence(struct dest *d, struct silence *quiet)
     return 0;
 }
 
+/*
+ * Who destroys the domain here ends the migration while the guest still runs
+ * at the source.  To ask now and then also keeps a host awake that would be
+ * slow in the pause if it had had nothing to do: emulated, on a hypervisor
+ * that shadows page tables, it took 10 ms a GiB to answer.
+ */
+static int check_domain(struct dest *d)
+{
+    struct hv_domain info;
+    int rc = hv_domain_info(d->s.hv, &d->err, d->build.domid, &info);
+
+    if ( !rc && info.dying )
+        return err_set(&d->err, -ENOENT, "domain %u was destroyed here",
+                       d->build.domid);
+
+    return rc;
+}
+
 /* Wait for the next control record, as long as anything moves on any of the
- * connections. */
+ * connections and the domain is there. */
 static int await_record(struct dest *d)
 {
     struct silence quiet = { 0 };
@@ -180,6 +198,8 @@ static int await_record(struct dest *d)
         if ( rc != -ETIMEDOUT )
             return rc;
         rc = check_silence(d, &quiet);
+        if ( !rc )
+            rc = check_domain(d);
     } while ( !rc );
 
     return rc;
