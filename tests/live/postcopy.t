@@ -40,7 +40,7 @@ kind stalled "$greedy" 2 --postcopy-after-precopy --bandwidth 40 \
 again stalled
 # What it writes to until it stands still is left absent in the pause, not sent;
 # one that gets through all of its memory before writes to nothing new.
-for rate in 200M 60M 20M; do
+for rate in 1000M 400M 200M 100M 60M 20M; do
     boot a w "program=dirty size=160M rate=$rate order=sequential publish=100ms" 256 1
     receive b -- --once
     run a "$XMIG" -vvv migrate --json --postcopy-after-precopy \

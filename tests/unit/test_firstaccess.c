@@ -3,7 +3,6 @@
  * First accesses: which are told to be dear, and that making them changes
  * nothing.  A dear one is a page that a signal handler makes accessible.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>

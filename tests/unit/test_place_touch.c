@@ -3,7 +3,6 @@
  * The thread that is ahead of the lanes: which pages it touches.  The kernel
  * tells, as a page of anonymous memory is there from its first access on.
  */
-#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
