@@ -90,9 +90,9 @@ accounts 'by command'
 destroy b "$dom"
 
 # ---- while it runs there, and pages are here --------------------------------------
-boot a w 'program=dirty size=16M rate=20M fill=16M publish=100ms' 64 2
+boot a w 'program=dirty size=16M rate=1M fill=40M publish=100ms' 64 2
 receive b -- --once
-migrate_bg a w --json --postcopy --bandwidth 2
+migrate_bg a w --json --postcopy --bandwidth 1
 draining() { run a "$XMIG" status | grep -q drain; }
 check 'a slow post-copy is under way' until_ok 20 draining
 run a "$XMIG" cancel w >"$WORK/out" 2>&1
