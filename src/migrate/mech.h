@@ -50,6 +50,7 @@ struct round_stats
 {
     unsigned int round;            /* 0 = the first */
     uint64_t sent_pages;           /* in this round */
+    uint64_t held_pages;           /* kept out of it, as they are hot */
     uint64_t sent_bytes;
     uint64_t duration_us;
     uint64_t dirty_pages;          /* dirtied in this round or later and not

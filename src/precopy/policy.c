@@ -150,7 +150,8 @@ static bool has_stalled(const struct policy *p)
 /* Does the guest write what we send, or nearly, all over again? */
 static bool outruns(const struct round_stats *st)
 {
-    return st->dirty_pages >= st->sent_pages / 100 * THROTTLE_AIM_PERCENT;
+    return st->dirty_pages >= (st->sent_pages + st->held_pages) / 100 *
+                              THROTTLE_AIM_PERCENT;
 }
 
 /* Bytes that the guest dirties in a second. */

@@ -26,15 +26,15 @@ static size_t add(char *buf, size_t room, size_t len, const char *text)
     return len + (r > 0 ? (size_t)r : 0);
 }
 
-/* Did it write to all there is while most of that was sent?  (What it writes
- * to before it is read is not sent.)  Then it may write faster than can be
- * seen. */
+/* Did it write to all there is while most of that was sent, or kept back as
+ * written all the time?  (What it writes to before it is read is not sent.)
+ * Then it may write faster than can be seen. */
 static bool is_saturated(const struct round_stats *st)
 {
     uint64_t set = st->working_set_pages;
 
     return st->round && st->dirtied_pages >= set / 10 * 9 &&
-           st->sent_pages > set / 2;
+           st->sent_pages + st->held_pages > set / 2;
 }
 
 /* MiB/s that would do: faster than the guest writes, or fast enough for all

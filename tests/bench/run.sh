@@ -26,7 +26,7 @@ shift $((OPTIND - 1))
     postcopy-large \
     postcopy-fault-loop postcopy-fault-0 postcopy-fault-16 \
     postcopy-order-sequential postcopy-order-random postcopy-order-zipf \
-    wan-0 wan-4 wan-16 wan-64 wan-dirty-16 wan-dirty-64
+    wan-0 wan-4 wan-16 wan-64 wan-dirty-16 wan-dirty-64 wan-hot-0
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "$build" && pwd)
 PATH=$build/bin:$build/emu:$PATH
@@ -106,7 +106,7 @@ subjects_of() {             # subjects_of BENCH
 start_for() {
     local bench=$1 subject emu='' raw=''
     if [ -n "$delay_ms" ]; then
-        xmig-link start "$line" --delay "$delay_ms" --rate 1000 ||
+        xmig-link start "$line" --delay "$delay_ms" --rate $link_mbit ||
             fail "no link"
         here=(xmig-link run "$line" here --)
         there=(xmig-link run "$line" there --)

@@ -120,6 +120,21 @@ sender_end
 same 'and it ends' $status 0 || logs
 stop_receiver
 
+# ---- what is written all the time is kept back -------------------------------------
+# 64 MiB, of which 4 (1024 pages) get most of the writes.
+boot a hot 'program=dirty size=64M rate=200M order=hot fill=16M publish=100ms' 100 2
+receive b -- --once
+migrate a hot --debug --json --bandwidth 20 --max-iters 4
+same 'a guest with hot pages moves' $status 0 || logs
+receiver_end
+kept=$(sed -n 's/.*round [1-9]: \([0-9]*\) pages .* are kept back.*/\1/p' "$WORK/migrate.out" | head -1)
+diag "$(grep -E "round |kept" "$WORK/migrate.out")"
+check "its hot pages are not in every round (${kept:-none})" \
+    [ "${kept:-0}" -ge 256 -a "${kept:-0}" -le 8192 ]
+dom=$(domid_of b hot)
+matches 'and its memory is right' "$(right b "$dom")" resumes=1
+"$EMU" destroy "$WORK/b" "$dom"
+
 # ---- the log and its picture -----------------------------------------------------------
 json() { python3 -c 'import json,sys
 for l in open(sys.argv[1]): print(json.loads(l)["event"])' "$1"; }

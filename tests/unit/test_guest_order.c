@@ -63,6 +63,19 @@ static void random_is_uniform(void **state)
         assert_in_range(count[i], 400 - 120, 400 + 120);
 }
 
+static void hot_is_a_sixteenth_with_most_of_it(void **state)
+{
+    unsigned int i, hot = 0;
+
+    (void)state;
+    draw(ORDER_HOT);
+    for ( i = 0; i < N; i += 16 )
+        hot += count[i];
+    assert_in_range(hot, DRAW / 16 * 14, DRAW / 16 * 15);
+    for ( i = 0; i < N; i++ )
+        assert_in_range(count[i], 20, i % 16 ? 80 : 7000);
+}
+
 /* The k-th hottest index is drawn ln((k + 1) / k) / ln(N + 1) of the time. */
 static void zipf_falls_as_one_over_rank(void **state)
 {
@@ -120,6 +133,7 @@ int main(void)
     {
         cmocka_unit_test(sequential_is_a_cycle),
         cmocka_unit_test(random_is_uniform),
+        cmocka_unit_test(hot_is_a_sixteenth_with_most_of_it),
         cmocka_unit_test(zipf_falls_as_one_over_rank),
         cmocka_unit_test(tiny_and_huge_sets_work),
         cmocka_unit_test(names_are_known),

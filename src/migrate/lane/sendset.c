@@ -105,10 +105,12 @@ void sendset_pend_skipped(struct sendset *set)
     pageset_zero(&set->skipped);
 }
 
-void sendset_hold(struct sendset *set, uint64_t gfn)
+void sendset_hold_set(struct sendset *set, const struct pageset *gfns)
 {
-    leave(set, gfn);
-    pageset_set(&set->held, gfn);
+    if ( pageset_empty(gfns) )
+        return;
+    pageset_or(&set->held, gfns);
+    pageset_andnot(&set->pending, gfns);
 }
 
 void sendset_skip(struct sendset *set, uint64_t gfn)

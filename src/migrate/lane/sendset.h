@@ -51,9 +51,9 @@ void sendset_pend_set(struct sendset *set, const struct pageset *gfns);
 void sendset_pend_held(struct sendset *set);
 void sendset_pend_skipped(struct sendset *set);
 
-/* A pending gfn is kept out of the next round, is suppressed, or is left for
- * post-copy. */
-void sendset_hold(struct sendset *set, uint64_t gfn);
+/* gfns, all of them pending, are kept out of the next round. */
+void sendset_hold_set(struct sendset *set, const struct pageset *gfns);
+/* A pending gfn is suppressed, or is left for post-copy. */
 void sendset_skip(struct sendset *set, uint64_t gfn);
 void sendset_leave_absent(struct sendset *set, uint64_t gfn);
 /* Everything pending is left for post-copy. */

@@ -153,6 +153,8 @@ int rounds_begin(struct rounds *r, bool live)
         rc = pageset_init(&r->log, s->nr_gfns);
     if ( !rc && live )
         rc = rounds_early_init(&r->early, s->nr_gfns);
+    if ( !rc && live )
+        rc = hotpages_init(&r->hotpages, s->nr_gfns);
     if ( rc )
         return err_set(s->err, rc, "keep account of %lu gfns: %s",
                        (unsigned long)s->nr_gfns, err_text(rc));
@@ -190,6 +192,7 @@ void rounds_end(struct rounds *r)
     pageset_done(&r->kept);
     pageset_done(&r->log);
     rounds_early_done(&r->early);
+    hotpages_done(&r->hotpages);
 }
 
 /* ---- One round ---------------------------------------------------------- */
@@ -221,11 +224,27 @@ static int fetch_early(struct rounds *r, uint64_t done_pages)
         return 0;
     rc = hv_dirty_fetch(r->dirty, r->s->err, false, &r->log, NULL);
     r->fetch_us = clock_now_us() - t0;
-    if ( !rc )
-        rounds_early_take(&r->early, &r->log, mover_frontier(r->mover),
-                          done_pages);
+    if ( rc )
+        return rc;
+    hotpages_note(&r->hotpages, &r->log);
+    rounds_early_take(&r->early, &r->log, mover_frontier(r->mover),
+                      done_pages);
 
-    return rc;
+    return 0;
+}
+
+/* What this round would send in vain. */
+static void keep_back(struct rounds *r)
+{
+    const struct pageset *hot =
+        hotpages_keep_back(&r->hotpages, &r->set.pending, r->goodput_bps);
+
+    r->held_pages = hot ? hot->count : 0;
+    if ( !hot )
+        return;
+    sendset_hold_set(&r->set, hot);
+    LOG_DEBUG(r->s->logger, "round %u: %lu pages that are written all the "
+              "time are kept back", r->round, (unsigned long)r->held_pages);
 }
 
 /* The mover's threads work: keep an eye on everything else. */
@@ -334,7 +353,9 @@ static int collect(struct rounds *r)
     r->fetch_us = clock_now_us() - t0;
     if ( rc )
         return rc;
+    hotpages_note(&r->hotpages, &r->log);
     r->dirtied_pages = rounds_early_end(&r->early, &r->log);
+    sendset_pend_held(&r->set);
     sendset_pend_set(&r->set, &r->log);
     pageset_zero(&r->log);
 
@@ -422,10 +443,12 @@ int rounds_live(struct rounds *r, int control_fd)
     {
         r->round_begin_us = clock_now_us();
         mover_counts(r->mover, &before);
-        sendset_pend_held(&r->set);
         rc = engine_select(s, &r->set, MECH_LIVE);
         if ( !rc )
+        {
+            keep_back(r);
             rc = live_round(r, control_fd);
+        }
         if ( !rc )
             rc = collect(r);
         if ( rc )
@@ -519,7 +542,6 @@ int rounds_last_collect(struct rounds *r, const struct hv_domain *info)
         sendset_pend_set(&r->set, &r->log);
         pageset_zero(&r->log);
     }
-    sendset_pend_held(&r->set);
     rc = s->split && !r->dirty ? 0 : balloon_check(r, info->tot_pages);
     if ( s->split && r->dirty )
         keep_told(r);

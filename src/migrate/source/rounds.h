@@ -11,6 +11,7 @@
 #define XMIG_ROUNDS_H
 
 #include "coder.h"
+#include "hotpages.h"
 #include "mover.h"
 #include "pause_memo.h"
 #include "rounds_early.h"
@@ -53,6 +54,7 @@ struct rounds
     struct pageset log;          /* scratch: one fetch of the dirty log */
     struct sendset set;
     struct rounds_early early;
+    struct hotpages hotpages;
     struct pageset told;         /* absent at the peer; empty unless post-copy
                                     has been prepared */
     struct pageset kept;         /* could not be made absent there */
@@ -65,6 +67,7 @@ struct rounds
     uint64_t saved_bytes;        /* by coding, up to the last weighing */
     uint64_t live_begin_us, round_begin_us;
     uint64_t fetch_us;           /* the last fetch of the dirty log took */
+    uint64_t held_pages;         /* kept out of this round */
     uint64_t dirtied_pages;      /* in the last round */
     uint64_t working_set_pages;  /* most pages found dirty after a round */
     uint64_t bandwidth_bps;      /* the bucket's rate */

@@ -171,13 +171,14 @@ void rounds_weigh(struct rounds *r, struct round_stats *st,
     st->round = r->round;
     st->sent_pages = after.normal_pages + after.zero_pages -
                      before->normal_pages - before->zero_pages;
+    st->held_pages = r->held_pages;
     st->sent_bytes = after.bytes - before->bytes;
     st->duration_us = clock_now_us() - r->round_begin_us;
     st->elapsed_us = clock_now_us() - r->live_begin_us;
     saved = coder_saved(r->coder);
     learn_rate(r, st->sent_bytes + saved - r->saved_bytes, st->duration_us);
     r->saved_bytes = saved;
-    st->dirty_pages = r->set.pending.count + r->set.held.count;
+    st->dirty_pages = r->set.pending.count;
     st->dirtied_pages = r->dirtied_pages;
     if ( st->dirtied_pages > r->working_set_pages )
         r->working_set_pages = st->dirtied_pages;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Sequential, uniform and zipf-distributed indices.
+ * Sequential, uniform and zipf-distributed indices, and a hot set.
  *
  * Zipf: with u uniform in [0, 1), floor((n + 1)^u) - 1 falls on rank k with a
  * probability of ln((k + 2) / (k + 1)) / ln(n + 1), close to 1/k over the
@@ -55,7 +55,8 @@ static uint64_t exp2_floor(uint64_t x)
 
 int order_parse(const char *name, enum order_kind *ret_kind)
 {
-    static const char names[][12] = { "sequential", "random", "zipf" };
+    static const char names[][12] = { "sequential", "random", "zipf",
+                                      "hot" };
     unsigned int i;
 
     for ( i = 0; i < sizeof(names) / sizeof(names[0]); i++ )
@@ -104,6 +105,12 @@ uint64_t order_next(struct order *o)
         if ( rank >= o->n )
             rank = o->n - 1;
         return rank * (SPREAD % o->n) % o->n;
+
+    /* Every sixteenth is hot. */
+    case ORDER_HOT:
+        r = next_random(o);
+        rank = (unsigned __int128)r * o->n >> 64;
+        return r & 7 ? rank & ~15ull : rank;
 
     default:
         r = o->cursor;

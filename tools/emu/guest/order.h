@@ -12,6 +12,7 @@ enum order_kind
     ORDER_SEQUENTIAL,
     ORDER_RANDOM,                /* uniform */
     ORDER_ZIPF,                  /* exponent 1: the k-th hottest ~ 1/k */
+    ORDER_HOT,                   /* 7 of 8 to a sixteenth of them */
 };
 
 struct order

@@ -2,7 +2,7 @@
 /*
  * Program "dirty": writes size=SIZE bytes of memory, over and over, at
  * rate=SIZE bytes a second (all vCPUs together; without it, as fast as it
- * can), in order=sequential|random|zipf.  Whole checked pages are written,
+ * can), in order=sequential|random|zipf|hot.  Whole checked pages are written,
  * in bursts of about a millisecond.  With slow=TIME it notes each write that
  * took longer, as one does that waits for an absent page; data/program has
  * how many there were, and their median, 99th percentile and longest.
