@@ -123,16 +123,21 @@ stop_receiver
 # ---- what is written all the time is kept back -------------------------------------
 # 64 MiB, of which 4 (1024 pages) get most of the writes.
 boot a hot 'program=dirty size=64M rate=200M order=hot fill=16M publish=100ms' 100 2
-receive b -- --once
-migrate a hot --debug --json --bandwidth 20 --max-iters 4
-same 'a guest with hot pages moves' $status 0 || logs
-receiver_end
-kept=$(sed -n 's/.*round [1-9]: \([0-9]*\) pages .* are kept back.*/\1/p' "$WORK/migrate.out" | head -1)
-diag "$(grep -E "round |kept" "$WORK/migrate.out")"
-check "its hot pages are not in every round (${kept:-none})" \
-    [ "${kept:-0}" -ge 256 -a "${kept:-0}" -le 8192 ]
-dom=$(domid_of b hot)
-matches 'and its memory is right' "$(right b "$dom")" resumes=1
+keeps_back() { # FROM TO RESUMES [OPTION...]
+    local from=$1 to=$2 resumes=$3 kept
+    shift 3
+    move "$from" "$to" hot --debug --bandwidth 20 "$@"
+    same "a guest with hot pages moves: $*" $status 0 || logs
+    kept=$(sed -n 's/.*round [1-9]: \([0-9]*\) pages .* are kept back.*/\1/p' \
+        "$WORK/migrate.out" | head -1)
+    check "its hot pages are not in every round (${kept:-none})" \
+        [ "${kept:-0}" -ge 256 -a "${kept:-0}" -le 8192 ] ||
+        diag "$(grep -E 'round |kept' "$WORK/migrate.out")"
+    matches 'and its memory is right' "$(right "$to" "$dom")" "resumes=$resumes"
+}
+keeps_back a b 1 --max-iters 4
+keeps_back b a 2 --max-iters 3 --compressed --parallel 3
+keeps_back a b 3 --postcopy-after-precopy --postcopy-rounds 3
 "$EMU" destroy "$WORK/b" "$dom"
 
 # ---- the log and its picture -----------------------------------------------------------
