@@ -32,7 +32,7 @@ host_again() {
     # It has forgotten what it may have lost, and is another boot.
     rm -f "$WORK/$1/xmig/"*.*
 }
-guest() { boot a w 'program=dirty size=8M rate=100M order=random publish=50ms' 24 1; moves=0; }
+guest() { boot a w 'program=dirty size=8M rate=100M order=random fill=6M publish=50ms' 24 1; moves=0; }
 
 # ---- one death ----------------------------------------------------------------
 die() { # VICTIM STATE
