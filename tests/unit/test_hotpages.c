@@ -190,7 +190,7 @@ static void one_round(struct model *m, struct hotpages *h, bool keep)
 }
 
 /* Pages sent in six rounds, and what is left then. */
-static uint64_t until_it_stands(struct hotpages *h, bool keep, uint64_t *left)
+static uint64_t six_rounds(struct hotpages *h, bool keep, uint64_t *left)
 {
     struct model m = { .sent = 0 };
     unsigned int i;
@@ -214,10 +214,10 @@ static void less_is_sent_in_vain(void **state)
 {
     uint64_t left_with, left_without, with, without;
 
-    without = until_it_stands(*state, false, &left_without);
+    without = six_rounds(*state, false, &left_without);
     teardown(state);
     assert_int_equal(setup(state), 0);
-    with = until_it_stands(*state, true, &left_with);
+    with = six_rounds(*state, true, &left_with);
     print_message("%u pages without, %u with; %u and %u left\n",
                   (unsigned int)without, (unsigned int)with,
                   (unsigned int)left_without, (unsigned int)left_with);

@@ -107,8 +107,6 @@ void sendset_pend_skipped(struct sendset *set)
 
 void sendset_hold_set(struct sendset *set, const struct pageset *gfns)
 {
-    if ( pageset_empty(gfns) )
-        return;
     pageset_or(&set->held, gfns);
     pageset_andnot(&set->pending, gfns);
 }
